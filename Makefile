@@ -1,0 +1,47 @@
+# dynbench: `make run` and `make test` set up what they need.
+PYTHON  ?= python3
+# The build that the committed results were measured with. For a GPU, name another one:
+#   make setup TORCH="torch --index-url https://download.pytorch.org/whl/cu126"
+TORCH   ?= torch==2.13.0
+BUDGET  ?= quick
+JOBS    ?= 1
+
+VENV := .venv
+BIN  := $(VENV)/bin
+
+.PHONY: help setup run test lint tables bench data clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/ready  ## make the environment in .venv
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "dynbench needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+run: setup  ## NLSM on a generated network: no download, under a minute
+	$(BIN)/python run.py
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: setup  ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+tables: setup  ## the papers' tables; BUDGET=smoke|quick|paper, JOBS=processes
+	$(BIN)/python scripts/make_tables.py --budget $(BUDGET) --jobs $(JOBS)
+
+bench: setup  ## speed of fit steps and of the Trainer, beside plain references
+	$(BIN)/python scripts/bench.py
+
+data: setup  ## download and check all datasets that can be had
+	$(BIN)/python scripts/download_data.py
+
+clean:  ## remove logs and checkpoints; records and tables stay
+	rm -rf runs

@@ -1,0 +1,1 @@
+"""dynbench: a harness in which the papers of dynamic networks are reproduced."""

@@ -1,0 +1,86 @@
+"""The text of ``--help``: what can be chosen, and what a choice lets one set."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from dynbench.config.compose import CONF, choice_path, choices, read_choice
+from dynbench.config.source import read_class
+from dynbench.errors import ConfigError
+
+_GROUPS = {
+    "data": "the network",
+    "model": "the system",
+    "protocol": "what is asked, and how answers are measured; every model brings its paper's",
+    "budget": "how much work",
+    "trainer": "the devices",
+    "logger": "training curves",
+}
+
+_USAGE = """\
+dynbench: a dataset, a model and a protocol give the number that belongs in the paper's table.
+
+usage
+  python run.py model=nlsm data=enron                  one run; its record goes to results/records
+  python run.py model=nlsm data=enron model.dim=32     change any setting
+  python run.py -m model=nlsm,bas data=enron,uci seed=0,1,2
+                                                       a sweep; finished runs are skipped
+  python run.py model=nlsm data=uci --help             the settings and the card of what is chosen
+  make tables                                          the papers' tables, measured beside published"""
+
+_MORE = """\
+your own
+  data=custom data.path=FOLDER      a folder with edges.csv.gz (docs/data_format.md)
+  DYNBENCH_DATA=FOLDER              where datasets lie; several, separated as in PATH
+  DYNBENCH_PLUGINS=FOLDER           your models, datasets and tables (docs/add_a_model.md)
+
+more
+  -m, --multirun                    sweep over values separated by commas
+  --cfg job                         print the composed configuration
+  --hydra-help                      Hydra's own options
+  eval "$(python run.py -sc install=bash)"
+                                    completion of choices and settings with TAB (bash, zsh, fish)"""
+
+
+def help_text(overrides: Sequence[str]) -> str:
+    """Overview of all groups, or the settings of the choices named in ``overrides``.
+
+    Raises:
+        ConfigError: If a named choice does not exist.
+    """
+    chosen = dict(word.split("=", 1) for word in overrides if "=" in word and word.split("=", 1)[0] in _GROUPS)
+    if chosen:
+        return "\n\n".join(_settings(group, name) for group, name in chosen.items())
+    parts = [_USAGE, *(_overview(group, meaning) for group, meaning in _GROUPS.items()), _general(), _MORE]
+    return "\n\n".join(parts)
+
+
+def _overview(group: str, meaning: str) -> str:
+    rows = [f"  {name:<22}{_title(group, name)}" for name in choices(group)]
+    return "\n".join([f"{group}=…  {meaning}", *rows])
+
+
+def _title(group: str, name: str) -> str:
+    """The first comment line of a choice's file."""
+    first = choice_path(group, name).read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").strip()
+
+
+def _general() -> str:
+    lines = (CONF / "config.yaml").read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("seed:"))
+    stop = next(number for number, line in enumerate(lines) if line.startswith("hydra:"))
+    return "\n".join(["general settings", *(f"  {line}" for line in lines[start:stop] if line)])
+
+
+def _settings(group: str, name: str) -> str:
+    """A choice's file, whose comments explain each key, under the card of its class."""
+    text = choice_path(group, name).read_text(encoding="utf-8").strip()
+    try:
+        source = read_class(read_choice(group, name)["_target_"])
+    except (KeyError, ConfigError):
+        return f"{group}={name}\n{textwrap.indent(text, '  ')}"
+    card = source.module_docstring if group == "model" else source.docstring.partition("\n\nArgs")[0]
+    parts = [f"{group}={name}", textwrap.indent(card, "  "), f"  settings ({group}.KEY=VALUE)"]
+    return "\n\n".join(parts) + "\n" + textwrap.indent(text, "  ")

@@ -1,0 +1,21 @@
+"""The one family of errors that are the user's to mend.
+
+Every message names the culprit and the cure. The command line prints them without a traceback; anything else
+that is raised is a bug of dynbench and keeps its traceback.
+"""
+
+
+class DynbenchError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class ConfigError(DynbenchError):
+    """A setting is unknown, of the wrong type, or does not fit the other settings."""
+
+
+class DataError(DynbenchError):
+    """A dataset is absent, malformed, or not what its card says."""
+
+
+class RunError(DynbenchError):
+    """A run could not go on: no such device, NaN in a loss or a score, a folder that cannot be written."""

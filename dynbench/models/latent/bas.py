@@ -1,0 +1,62 @@
+"""BAS: NLSM without recurrent cells.
+
+Paper:
+    The baseline of Gracious, Gupta, Kanthali, Castro, Dukkipati: Neural Latent Space Model for Dynamic Networks and
+    Temporal Knowledge Graphs. AAAI 2021.
+
+Idea:
+    The generative model and the evidence lower bound of NLSM, but the posterior's means and log-variances are free
+    parameters of every snapshot. With nothing to carry a state forward, the forecast is the last snapshot's means.
+
+Equations:
+    As for NLSM (:mod:`dynbench.models.latent.nlsm`); ``coupled: false`` replaces the random-walk prior by the wide
+    prior of the first step at every step.
+
+Deviations:
+    * The paper says little more than that embeddings are learnt "independently at each time-step". ``coupled: true``
+      keeps the exact bound, which is a Gaussian random-walk smoother; ``coupled: false`` is the literal reading.
+    * When a snapshot is added, its parameters start as those of the one before.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from dynbench.models.latent.nlsm import NLSM
+from dynbench.nn.random_walk import standard_kl
+from dynbench.nn.trajectory import FreeTrajectory
+
+
+class BAS(NLSM):
+    """Free variational parameters per snapshot.
+
+    Args:
+        coupled: Whether the prior ties consecutive snapshots by a random walk.
+        **settings: Those of :class:`~dynbench.models.latent.nlsm.NLSM`; ``update_bias`` has no effect.
+    """
+
+    def __init__(self, *, coupled: bool = True, **settings):
+        super().__init__(**settings)
+        self.coupled = coupled
+
+    def trajectory(self, num_steps: int, rows: int, dim: int, prior: tuple[float, float]) -> torch.nn.Module:
+        """A free table per snapshot."""
+        return FreeTrajectory(num_steps, rows, dim, 2 * math.log(prior[1]), self.start_scale)
+
+    def grow(self, num_steps: int) -> None:
+        """Add snapshots that start as the last one."""
+        self.nodes, self.matrices = self.nodes.extended(num_steps), self.matrices.extended(num_steps)
+
+    def kl(self, mean: Tensor, log_variance: Tensor, wide: float, drift: float) -> Tensor:
+        """Divergence per row, from the random walk or from the wide prior of every step."""
+        if self.coupled:
+            return super().kl(mean, log_variance, wide, drift)
+        return standard_kl(mean, log_variance, wide)
+
+    def build_like(self, state: dict[str, Tensor]) -> None:
+        """Create parameters of the sizes found in a saved state."""
+        rows, matrices = state["nodes.table"], state["matrices.table"]
+        self.build(int(state["last_step"]) + 1, rows.shape[-2], matrices.shape[-1])

@@ -1,0 +1,1 @@
+"""Layers and terms that two or more models share."""

@@ -1,0 +1,1 @@
+"""How models are questioned, and how their answers are measured."""

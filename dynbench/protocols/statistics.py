@@ -1,0 +1,45 @@
+"""Not a forecast: the counts of a dataset, for the tables in which papers describe their data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from dynbench.contract import Episode
+from dynbench.graph import TemporalGraph
+from dynbench.metrics.steps import LinkMetrics
+from dynbench.protocols.base import Protocol
+from dynbench.statistics import statistics
+
+
+class Statistics(Protocol):
+    """Counts nodes, links, snapshots and relations; asks no model.
+
+    Args:
+        links: How links are counted: distinct pairs ``per_step``, summed over the snapshots, or ``overall``.
+    """
+
+    version = 1
+    asks = None
+    view = "snapshots"
+
+    def __init__(self, *, links: Literal["per_step", "overall"] = "per_step"):
+        self.links = links
+
+    def num_episodes(self, graph: TemporalGraph) -> int:
+        """None."""
+        return 0
+
+    def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
+        """Nothing is asked."""
+        return iter(())
+
+    def metrics(self) -> LinkMetrics:
+        """Never updated."""
+        return LinkMetrics()
+
+    def describe(self, graph: TemporalGraph) -> dict[str, float]:
+        """``nodes``, ``links``, ``steps``, ``relations``."""
+        counts = statistics(graph)
+        links = counts["links_per_step_sum" if self.links == "per_step" else "links_distinct"]
+        return {"nodes": graph.num_nodes, "links": links, "steps": graph.num_steps, "relations": graph.num_relations}

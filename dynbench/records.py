@@ -1,0 +1,192 @@
+"""The record of a run: one JSON file that says what was run, on what, and what came out.
+
+A run is known by its *identity*: a hash of everything in its configuration that can move a number, with its seed.
+Its record lies at a path that follows from the identity alone, so whether a run is finished can be told without
+loading a dataset or importing torch. A run that failed leaves a record at the same path, with its reason; running it
+again replaces it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dynbench.config.source import read_class
+from dynbench.errors import RunError
+
+SCHEMA_VERSION = 1
+
+# The groups that can move a number. Logging, folders and progress cannot.
+_IDENTITY_GROUPS = ("data", "model", "protocol", "trainer")
+
+
+@dataclass
+class Record:
+    """What is kept of one run.
+
+    Attributes:
+        identity: Hash of all that can move a number; with the names below it forms the file name.
+        model, data, protocol, budget: The choices by name.
+        seed: The run's seed.
+        status: ``"finished"`` or ``"failed"``.
+        reason: Why it failed; empty for a finished run.
+        metrics: Overall metrics by name, as fractions.
+        steps: One mapping per step with ``step``, ``n`` and the step's metrics.
+        comparable: Whether every protocol setting is the protocol's own; if not, ``changed`` names those that differ.
+        changed: Protocol settings that differ from the protocol's file, as ``key: value``.
+        cuts: Settings that the budget makes smaller than the paper's: ``key: [used, paper's]``.
+        config: The resolved configuration of the groups that can move a number.
+        overrides: What was typed on the command line.
+        sizes: Nodes, events, steps, queries, parameters.
+        checksums: SHA-256 of the graph and of all queries with their answers.
+        provenance: Where the dataset came from.
+        seconds: Wall-clock seconds: ``fit``, ``evaluate``, ``total``, and ``per_fit_step`` where there are any.
+        peak_memory_mb: Highest resident memory of the process, in MiB.
+        environment: Device, package versions, git revision.
+        created: UTC time at which the record was written.
+    """
+
+    identity: str
+    model: str
+    data: str
+    protocol: str
+    budget: str
+    seed: int
+    status: str
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    comparable: bool = True
+    changed: dict[str, Any] = field(default_factory=dict)
+    cuts: dict[str, list[Any]] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_mb: float = 0.0
+    environment: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.status == "finished"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Name of a run, from which the path of its record follows."""
+
+    model: str
+    data: str
+    protocol: str
+    budget: str
+    seed: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.data}-{self.protocol}-{self.budget}-s{self.seed}-{self.digest}"
+
+    def path(self, results_dir: str | Path) -> Path:
+        """Where the record of this run lies."""
+        return Path(results_dir) / "records" / self.data / f"{self}.json"
+
+
+def identify(values: dict[str, Any]) -> Identity:
+    """The identity of a resolved configuration (see :func:`dynbench.config.check.resolved`)."""
+    content = {group: _without_private(values[group]) for group in _IDENTITY_GROUPS}
+    content["budget"], content["seed"] = values["budget"]["name"], values["seed"]
+    version = read_class(values["protocol"]["_target_"]).attributes.get("version", 1)
+    text = json.dumps([content, version], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    names = (values[group]["name"] for group in ("model", "data", "protocol", "budget"))
+    return Identity(*names, values["seed"], digest)
+
+
+def _without_private(group: dict[str, Any]) -> dict[str, Any]:
+    """A dataset's card describes it and moves no number; everything else does."""
+    return {key: value for key, value in group.items() if key not in ("card", "expected", "files", "native")}
+
+
+def identity_config(values: dict[str, Any]) -> dict[str, Any]:
+    """The part of a resolved configuration that a record keeps."""
+    return {group: _without_private(values[group]) for group in _IDENTITY_GROUPS}
+
+
+def read(path: str | Path) -> Record | None:
+    """The record at ``path``, or ``None`` if there is none.
+
+    Raises:
+        RunError: If the file is not a record.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Record(**content)
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is not a record that this version reads ({error}); delete it and run again") from error
+
+
+def read_all(results_dir: str | Path) -> Iterator[tuple[Path, Record]]:
+    """All records under a results folder, in order of their paths."""
+    for path in sorted(Path(results_dir).glob("records/*/*.json")):
+        yield path, read(path)
+
+
+def write(record: Record, path: str | Path) -> Path:
+    """Write a record so that it is there whole or not at all.
+
+    Raises:
+        RunError: If the folder cannot be written, or a metric is NaN.
+    """
+    bad = [name for name, value in record.metrics.items() if isinstance(value, float) and math.isnan(value)]
+    if bad and record.finished:
+        raise RunError(f"{', '.join(bad)} is NaN; a finished run has numbers")
+    return write_text(path, json.dumps(asdict(record), indent=1, sort_keys=False, default=str) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file through a temporary name, so that no reader meets half of it.
+
+    Raises:
+        RunError: If the folder cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; set results_dir to a folder you may write") from error
+    finally:
+        if part.exists():
+            part.unlink()
+    return path
+
+
+def require_writable(folder: str | Path) -> None:
+    """Find out before a run, not after it, that its results could not be kept.
+
+    Raises:
+        RunError: If the folder cannot be made or written.
+    """
+    probe = Path(folder) / f".probe.{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunError(
+            f"cannot write to '{folder}': {error.strerror}; choose another folder with results_dir=…"
+        ) from error

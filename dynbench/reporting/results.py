@@ -1,0 +1,202 @@
+"""From records to the numbers of a table: mean and spread over seeds, and the difference to what was published."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynbench import records
+from dynbench.errors import RunError
+from dynbench.records import Record
+from dynbench.reporting.plan import CellPlan, Run
+from dynbench.reporting.table import Column, Metric, Published, Row, Table, split
+
+# How the reason of a failure record starts when the dataset could not be had.
+_UNAVAILABLE = re.compile(r"DataUnavailable\b|dataset '[^']*'( is not available|: downloading )")
+# Folders of whoever ran it are of no use to readers of a table.
+_FOLDERS = re.compile(r"(?<![\w:/.>])/(?:[^\s/,;:'\"()]+/)+")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row × column × metric, in the table's unit.
+
+    Attributes:
+        mean, sd, n: Over the finished runs; ``sd`` is the sample's and needs two runs.
+        published: What the paper prints, if the table says so.
+        status: ``measured``, ``partial`` (fewer runs than planned), or why there is no number: ``not_run``,
+            ``failed``, ``unavailable``, ``not_built``, ``unsupported``, ``skipped``, ``no_metric``.
+        reason: The status in words; for a measured cell what sets it apart from the paper's, if anything does.
+        records: Paths of its records, relative to the results folder.
+        note: Remarks of the table on this very cell.
+    """
+
+    row: Row
+    column: Column
+    metric: Metric
+    mean: float | None
+    sd: float | None
+    n: int
+    published: Published | None
+    status: str
+    reason: str
+    records: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published."""
+        if self.mean is None or self.published is None or self.published.value is None:
+            return None
+        return self.mean - self.published.value
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What lies on disk for a cell."""
+
+    finished: tuple[tuple[Run, Record], ...]
+    failed: tuple[tuple[Run, str], ...]
+    absent: tuple[Run, ...]
+
+
+class Reader:
+    """Reads records below a results folder, each once."""
+
+    def __init__(self, results_dir: str | Path):
+        self._folder = Path(results_dir)
+        self._known: dict[Path, Record | str | None] = {}
+
+    def read(self, run: Run) -> Record | str | None:
+        """The record of a run, ``None`` if there is none, or what is wrong with the file."""
+        if run.path not in self._known:
+            try:
+                self._known[run.path] = records.read(self._folder / run.path)
+            except RunError:
+                self._known[run.path] = "its record cannot be read; delete the file and run again"
+        return self._known[run.path]
+
+    def finished(self, run: Run) -> bool:
+        """Whether a run has its number."""
+        record = self.read(run)
+        return isinstance(record, Record) and record.finished
+
+    def failure(self, run: Run) -> str | None:
+        """Why a run failed, or ``None`` if it did not."""
+        record = self.read(run)
+        if isinstance(record, Record):
+            return None if record.finished else _line(record.reason) or "no reason was recorded"
+        return record
+
+
+def measure(table: Table, plans: Sequence[CellPlan], budget: str, reader: Reader) -> list[Cell]:
+    """All cells of a table, row by row, column by column, metric by metric."""
+    cells = []
+    for plan in plans:
+        found = _find(plan.runs, reader)
+        for name in plan.column.metrics:
+            published = table.published.get((plan.row.name, plan.column.name, name))
+            cells.append(_cell(plan, table.metrics[name], published, found, budget))
+    return cells
+
+
+def is_unavailable(reason: str) -> bool:
+    """Whether a failure means that the dataset could not be had."""
+    return _UNAVAILABLE.match(reason) is not None
+
+
+def cut_text(record: Record) -> str:
+    """What a budget made smaller: ``cut at quick: model.epochs 300 of 1000``."""
+    cuts = ", ".join(f"{key} {_cut(*values)}" for key, values in sorted(record.cuts.items()))
+    return f"cut at {record.budget}: {cuts}" if cuts else ""
+
+
+def changed_text(record: Record, overrides: Sequence[str] = ()) -> str:
+    """Why a run cannot be compared with the paper, or nothing.
+
+    Args:
+        record: The run's record.
+        overrides: What the table itself says about the cell; a change that it asks for is none.
+    """
+    asked = {split(text)[0] for text in overrides}
+    changes = [f"protocol.{key}={value}" for key, value in sorted(record.changed.items())]
+    changes = [change for change in changes if split(change)[0] not in asked]
+    if record.comparable or (record.changed and not changes):
+        return ""
+    return f"not comparable with the paper: {', '.join(changes) or 'the protocol was changed'}"
+
+
+def _cut(used: object, full: object) -> str:
+    numbers = isinstance(used, (int, float)) and isinstance(full, (int, float))
+    return f"{used} of {full}" if numbers else f"{used} instead of {full}"
+
+
+def _find(runs: Iterable[Run], reader: Reader) -> _Found:
+    finished, failed, absent = [], [], []
+    for run in runs:
+        reason = reader.failure(run)
+        if reader.finished(run):
+            finished.append((run, reader.read(run)))
+        elif reason is not None:
+            failed.append((run, reason))
+        else:
+            absent.append(run)
+    return _Found(tuple(finished), tuple(failed), tuple(absent))
+
+
+def _cell(plan: CellPlan, metric: Metric, published: Published | None, found: _Found, budget: str) -> Cell:
+    with_metric = [(run, record) for run, record in found.finished if metric.name in record.metrics]
+    values = [record.metrics[metric.name] * metric.unit.scale for _, record in with_metric]
+    status, reason = _status(plan, metric, found, len(values), budget)
+    return Cell(
+        row=plan.row,
+        column=plan.column,
+        metric=metric,
+        mean=statistics.fmean(values) if values else None,
+        sd=statistics.stdev(values) if len(values) > 1 else None,
+        n=len(values),
+        published=published,
+        status=status,
+        reason=reason,
+        records=tuple(run.path.as_posix() for run, _ in (with_metric or (*found.finished, *found.failed))),
+        note=" ".join(text for text in (plan.note, published.note if published else "") if text),
+    )
+
+
+def _status(plan: CellPlan, metric: Metric, found: _Found, measured: int, budget: str) -> tuple[str, str]:
+    """Status and reason of a cell, given how many runs measured its metric."""
+    if measured:
+        remarks = _remarks([record for _, record in found.finished], plan.overrides)
+        if measured == len(plan.runs):
+            return "measured", remarks
+        return "partial", "; ".join(filter(None, [_partial(plan, found, measured), remarks]))
+    if found.finished:
+        has = ", ".join(sorted(found.finished[0][1].metrics)) or "none"
+        return "no_metric", f"the runs do not measure {metric.name}; they measure {has}"
+    if plan.obstacle:
+        return plan.obstacle.status, _line(plan.obstacle.reason)
+    if found.failed:
+        reason = found.failed[0][1]
+        return ("unavailable", reason) if is_unavailable(reason) else ("failed", f"failed: {reason}")
+    return "not_run", f"not run yet at budget {budget}"
+
+
+def _partial(plan: CellPlan, found: _Found, measured: int) -> str:
+    parts = [f"{measured} of {len(plan.runs)} runs"]
+    parts += [f"seed {run.identity.seed} failed: {reason}" for run, reason in found.failed]
+    if found.absent:
+        seeds = ", ".join(str(run.identity.seed) for run in found.absent)
+        parts.append(f"not run yet: seed{'s' if len(found.absent) > 1 else ''} {seeds}")
+    return "; ".join(parts)
+
+
+def _remarks(finished: Iterable[Record], overrides: Sequence[str]) -> str:
+    texts = [text for record in finished for text in (cut_text(record), changed_text(record, overrides)) if text]
+    return "; ".join(dict.fromkeys(texts))
+
+
+def _line(text: str) -> str:
+    return _FOLDERS.sub("…/", " ".join(str(text).split()))

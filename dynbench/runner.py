@@ -1,0 +1,123 @@
+"""One run, from a configuration to its record: the only place where models and protocols meet.
+
+What can be told without torch is told first: whether the configuration makes sense, whether the run is finished
+already, whether its results could be kept. Then :mod:`dynbench.play` does the work.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dynbench import records
+from dynbench.config.check import check, resolved
+from dynbench.config.compose import read_choice
+from dynbench.errors import DynbenchError
+from dynbench.processes import is_main_process
+from dynbench.records import Identity, Record
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        record: Its record.
+        path: Where the record lies.
+        skipped: Whether it was finished before.
+        is_main: Whether this is the process that evaluates, reports and writes.
+    """
+
+    record: Record
+    path: Path
+    skipped: bool = False
+    is_main: bool = True
+
+
+def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
+    """Carry out one run, or find that it was carried out before.
+
+    Args:
+        config: A composed configuration.
+        overrides: What was typed, for the record.
+
+    Raises:
+        DynbenchError: If the run is impossible or fails; a failure that has an identity leaves a record.
+    """
+    check(config)
+    values = resolved(config)
+    identity = records.identify(values)
+    path = identity.path(values["results_dir"])
+    before = records.read(path)
+    if before is not None and before.finished and not values["force"]:
+        return Outcome(before, path, skipped=True)
+    records.require_writable(path.parent)
+    records.require_writable(values["work_dir"])
+    record = _blank(identity, values, config, list(overrides or []))
+    try:
+        from dynbench.play import play
+
+        play(config, values, identity, record)
+    except Exception as error:
+        if before is None or not before.finished:
+            _write_failure(record, path, error)
+        raise
+    record.status, record.created = "finished", _now()
+    if is_main_process():
+        records.write(record, path)
+    return Outcome(record, path, is_main=is_main_process())
+
+
+def _blank(identity: Identity, values: dict[str, Any], config: DictConfig, overrides: list[str]) -> Record:
+    changed = changed_protocol(values)
+    return Record(
+        identity=identity.digest,
+        model=identity.model,
+        data=identity.data,
+        protocol=identity.protocol,
+        budget=identity.budget,
+        seed=identity.seed,
+        status="failed",
+        comparable=not changed,
+        changed=changed,
+        cuts=budget_cuts(config, values),
+        config=records.identity_config(values),
+        overrides=[part for part in overrides if not part.startswith(("hydra.", "results_dir=", "work_dir="))],
+    )
+
+
+def changed_protocol(values: dict[str, Any]) -> dict[str, Any]:
+    """Protocol settings that differ from those of the protocol's own file."""
+    own = read_choice("protocol", values["protocol"]["name"])
+    return {key: value for key, value in values["protocol"].items() if key in own and own[key] != value}
+
+
+def budget_cuts(config: DictConfig, values: dict[str, Any]) -> dict[str, list[Any]]:
+    """Settings that the budget makes differ from the paper's, as ``key: [used, paper's]``."""
+    paper = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    paper.budget.name = "paper"
+    flat, full = (_flatten(records.identity_config(v)) for v in (values, resolved(paper)))
+    return {key: [value, full.get(key)] for key, value in flat.items() if full.get(key) != value}
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _write_failure(record: Record, path: Path, error: Exception) -> None:
+    """Leave a record of the failure; a bug keeps its type, so that the reason can be told from a user's error."""
+    kind = "" if isinstance(error, DynbenchError) else f"{type(error).__name__}: "
+    record.status, record.reason, record.created = "failed", f"{kind}{error}", _now()
+    if is_main_process():
+        records.write(record, path)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

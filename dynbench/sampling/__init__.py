@@ -1,0 +1,1 @@
+"""Pairs, negatives and neighbourhoods, vectorised."""

@@ -1,0 +1,120 @@
+"""Pairs of a snapshot graph: membership tests and uniform non-edges, vectorised over all snapshots at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dynbench.graph import TemporalGraph
+
+
+class PairIndex:
+    """Sorted keys of the pairs of a snapshot graph, for fast membership tests.
+
+    Args:
+        graph: A snapshot graph. In an undirected one ``(i, j)`` and ``(j, i)`` are the same pair.
+    """
+
+    def __init__(self, graph: TemporalGraph):
+        self.num_nodes = graph.num_nodes
+        self.directed = graph.directed
+        self._keys = self.key(graph.time, graph.src, graph.dst).unique()
+
+    def key(self, step: Tensor | int, src: Tensor, dst: Tensor) -> Tensor:
+        """One number per (step, pair)."""
+        if not self.directed:
+            src, dst = torch.minimum(src, dst), torch.maximum(src, dst)
+        return (step * self.num_nodes + src) * self.num_nodes + dst
+
+    def contains(self, step: Tensor | int, src: Tensor, dst: Tensor) -> Tensor:
+        """``(Q,) bool``: whether each pair is linked at its step."""
+        return contains_sorted(self._keys, self.key(step, src, dst))
+
+
+def contains_sorted(keys: Tensor, wanted: Tensor) -> Tensor:
+    """``(Q,) bool``: which of ``wanted`` occur in the ascending ``keys``."""
+    if not len(keys):
+        return torch.zeros_like(wanted, dtype=torch.bool)
+    position = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
+    return keys[position] == wanted
+
+
+def draw_pairs(pool: Tensor, known: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """Draw uniform ordered pairs ``i != j`` among the nodes known at each draw.
+
+    Args:
+        pool: ``(N,) long`` nodes in order of first appearance.
+        known: ``(Q,) long`` how many of the pool each draw may use; at least 2.
+        generator: Source of randomness; torch's global one when omitted.
+
+    Returns:
+        Two ``(Q,) long`` tensors of nodes.
+    """
+    first = _uniform_below(known, generator)
+    # A draw among the other known - 1 nodes: skip over the first one.
+    second = _uniform_below(known - 1, generator)
+    second = second + (second >= first)
+    return pool[first], pool[second]
+
+
+def _uniform_below(bounds: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Uniform integers below each bound; double precision keeps the bias under 2^-20 for a million nodes."""
+    uniform = torch.rand(len(bounds), dtype=torch.double, device=bounds.device, generator=generator)
+    return (uniform * bounds).long()
+
+
+class EdgeSampler:
+    """Draws edges of every snapshot of a history, and as many non-edges, in a few tensor operations.
+
+    Self-loops are left out. A non-edge of snapshot ``t`` is a uniform pair of two nodes that appeared by ``t``.
+
+    Args:
+        history: A snapshot graph.
+        num_steps: Snapshots of the history; later ones of the dataset are not looked at.
+    """
+
+    def __init__(self, history: TemporalGraph, num_steps: int):
+        loop_free = history.src != history.dst
+        self.step, self.src, self.dst = (part[loop_free] for part in (history.time, history.src, history.dst))
+        self.num_steps = num_steps
+        self._index = PairIndex(history)
+        first_seen = history.first_seen()
+        self._pool = torch.argsort(first_seen, stable=True)
+        steps = torch.arange(num_steps, device=first_seen.device)
+        self._known = (first_seen[:, None] <= steps).sum(dim=0)
+        self.num_edges = torch.bincount(self.step, minlength=num_steps)
+        ordered = self._known * (self._known - 1)
+        self.num_non_edges = (ordered if history.directed else ordered // 2) - self.num_edges
+
+    @property
+    def seen(self) -> Tensor:
+        """``(n,) long`` nodes that appeared so far, in order of first appearance."""
+        return self._pool[: int(self._known[-1])]
+
+    def edges(self, limit: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Edges of every snapshot.
+
+        Args:
+            limit: Edges per snapshot, drawn without replacement; all of them when ``None``.
+
+        Returns:
+            Steps, sources and destinations, each ``(Q,) long``.
+        """
+        if limit is None:
+            return self.step, self.src, self.dst
+        # Shuffle within snapshots (sort by step plus a number below one), then keep each one's first few.
+        shuffled = torch.argsort(self.step + torch.rand(len(self.step), dtype=torch.double, device=self.step.device))
+        starts = torch.cumsum(self.num_edges, 0) - self.num_edges
+        position = torch.arange(len(shuffled), device=shuffled.device) - starts[self.step[shuffled]]
+        chosen = shuffled[position < limit]
+        return self.step[chosen], self.src[chosen], self.dst[chosen]
+
+    def non_edges(self, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One uniform pair for each given step; draws that hit an edge are dropped, not repeated.
+
+        Returns:
+            Steps, sources and destinations, each ``(Q',) long`` with ``Q' <= Q``.
+        """
+        src, dst = draw_pairs(self._pool, self._known[step])
+        kept = ~self._index.contains(step, src, dst)
+        return step[kept], src[kept], dst[kept]

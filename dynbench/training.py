@@ -1,0 +1,277 @@
+"""The one Trainer: Lightning's, with what every gradient model of dynbench needs and nothing it does not.
+
+A model's ``fit`` calls :meth:`Trainer.train` once or many times. Each call is one Lightning fit with a progress bar
+that names what is being forecast, logging, a guard against NaN, and checkpoints from which an interrupted run
+continues with the same numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterable, Sized
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from tqdm import tqdm
+
+from dynbench.errors import RunError
+from dynbench.processes import is_main_process
+
+# Lightning announces every fit on several lines; a run has dozens of fits.
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+class Trainer:
+    """Runs gradient training on the devices that the trainer group names.
+
+    Args:
+        accelerator: ``cpu``, ``gpu`` or ``auto``.
+        devices: Number of devices.
+        strategy: Lightning strategy by name; ``auto`` for one device.
+        precision: Lightning precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ``64-true``.
+        gradient_clip: Largest norm of a gradient; ``None`` for no clipping.
+        deterministic: Refuse operations whose result may differ from run to run.
+    """
+
+    def __init__(
+        self,
+        *,
+        accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
+        devices: int = 1,
+        strategy: str = "auto",
+        precision: str = "32-true",
+        gradient_clip: float | None = None,
+        deterministic: bool = False,
+    ):
+        gpus = torch.cuda.device_count()
+        if accelerator == "gpu" and gpus < devices:
+            raise RunError(
+                f"the trainer asks for {devices} GPU(s) and torch sees {gpus}; use trainer=cpu, lower trainer.devices, "
+                "or install a torch built for your CUDA version (see the README)"
+            )
+        self.on_gpu = accelerator != "cpu" and gpus > 0
+        self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if self.on_gpu else torch.device("cpu")
+        self._options = {
+            "accelerator": accelerator,
+            "devices": devices,
+            "strategy": strategy,
+            "precision": precision,
+            "gradient_clip_val": gradient_clip,
+            "deterministic": deterministic,
+        }
+        self.steps = 0
+        self.seconds = 0.0
+        self.prepare()
+
+    def prepare(
+        self, folder: Path | None = None, logger: Any = False, log_every: int = 50, checkpoint_seconds: float = 60.0,
+        progress: bool = False,
+    ) -> None:  # fmt: skip
+        """Say where to log and to keep checkpoints; called by the runner before a run.
+
+        Args:
+            folder: For checkpoints; ``None`` for none.
+            logger: A Lightning logger, or ``False``.
+            log_every: Steps between two logged values.
+            checkpoint_seconds: Seconds between two checkpoints.
+            progress: Whether to show a progress bar.
+        """
+        self._folder, self._logger, self._log_every = folder, logger, log_every
+        self._checkpoint_seconds, self._progress = checkpoint_seconds, progress
+        self.stage("fit")
+
+    def stage(self, name: str, key: str = "fit") -> None:
+        """Name what the following :meth:`train` calls are for.
+
+        Args:
+            name: Shown by the progress bar.
+            key: File-name-safe name under which their checkpoints are kept.
+        """
+        self._name, self._key, self._call = name, key, 0
+        self._saved_at = time.monotonic()
+
+    def train(self, module: pl.LightningModule, steps: int, batches: Iterable | None = None) -> None:
+        """Train a module for a number of gradient steps.
+
+        A call that an earlier, interrupted process has completed is not repeated, and one that it left half-way is
+        taken up where its last checkpoint stands.
+
+        Args:
+            module: What to train.
+            steps: Gradient steps.
+            batches: What ``training_step`` receives; step numbers when omitted.
+
+        Raises:
+            RunError: If a loss is NaN or infinite.
+        """
+        call, self._call = self._call, self._call + 1
+        if self._skip(module, call):
+            return
+        resume = self._path(f"{call}.ckpt")
+        lightning = pl.Trainer(
+            **self._options,
+            max_epochs=-1 if batches is not None else 1,
+            max_steps=steps,
+            logger=self._logger,
+            callbacks=self._callbacks(steps, resume),
+            log_every_n_steps=self._log_every,
+            enable_checkpointing=resume is not None,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            inference_mode=False,
+        )
+        found = resume is not None and resume.is_file()
+        started = time.monotonic()
+        module.train()
+        lightning.fit(
+            module,
+            _Steps(steps) if batches is None else batches,
+            ckpt_path=resume if found else None,
+            weights_only=True,
+        )
+        module.eval()
+        if lightning.interrupted:
+            raise KeyboardInterrupt
+        self.seconds += time.monotonic() - started
+        self.steps += steps
+        self._keep(module, call, resume)
+
+    # ---- taking up an interrupted run -----------------------------------------------------------------------
+
+    def _path(self, name: str) -> Path | None:
+        return None if self._folder is None else self._folder / f"{self._key}-{name}"
+
+    def _keep(self, module: pl.LightningModule, call: int, checkpoint: Path | None) -> None:
+        """Remember that this call is complete, unless that was done a moment ago."""
+        done = self._path("done.pt")
+        if done is None or not is_main_process():
+            return
+        if time.monotonic() - self._saved_at > self._checkpoint_seconds:
+            save_tensors({"call": call, "state": module.state_dict(), "random": _random_state()}, done)
+            self._saved_at = time.monotonic()
+        if checkpoint.is_file():
+            checkpoint.unlink()
+
+    def _skip(self, module: pl.LightningModule, call: int) -> bool:
+        """Whether an earlier process completed this call; the last such call brings back its outcome."""
+        done = self._path("done.pt")
+        if done is None or not done.is_file():
+            return False
+        kept = torch.load(done, weights_only=True)
+        if call == kept["call"]:
+            module.load_state_dict(kept["state"])
+            _set_random_state(kept["random"])
+        return call <= kept["call"]
+
+    def _callbacks(self, steps: int, checkpoint: Path | None) -> list[Callback]:
+        callbacks: list[Callback] = [_Watch(self._name, steps, self._log_every, self._progress, self.steps)]
+        if checkpoint is not None:
+            callbacks.append(_RandomState())
+            callbacks.append(
+                ModelCheckpoint(
+                    dirpath=checkpoint.parent,
+                    filename=checkpoint.stem,
+                    train_time_interval=timedelta(seconds=self._checkpoint_seconds),
+                    enable_version_counter=False,
+                )
+            )
+        return callbacks
+
+
+class _Steps(Sized, Iterable):
+    """Step numbers as batches; a loader of nothing costs nothing."""
+
+    def __init__(self, steps: int):
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __iter__(self):
+        return iter(range(self._steps))
+
+
+class _Watch(Callback):
+    """Progress bar, logged loss and the guard against NaN, all at every ``log_every``-th step only.
+
+    Reading a loss waits for the device, and Lightning's own bar and logging cost more than a small model's step.
+    """
+
+    def __init__(self, name: str, steps: int, log_every: int, progress: bool, offset: int):
+        self._name, self._steps, self._every, self._progress, self._offset = name, steps, log_every, progress, offset
+        self._seen = 0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._seen = trainer.global_step
+        shown = self._progress and trainer.is_global_zero
+        self._bar = tqdm(
+            total=self._steps, initial=self._seen, desc=self._name, unit="step", leave=False,
+            mininterval=0.2, disable=None if shown else True,
+        )  # fmt: skip
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_idx) -> None:
+        self._seen += 1
+        self._bar.update()
+        if self._seen % self._every and self._seen != self._steps:
+            return
+        loss = float(outputs["loss"])
+        if loss != loss or loss in (float("inf"), float("-inf")):
+            raise RunError(
+                f"the loss is {loss} at step {self._seen} of {self._name}; lower model.learning_rate, set "
+                "trainer.gradient_clip=1.0, or use trainer.precision=32-true"
+            )
+        self._bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
+        if trainer.logger is not None and trainer.is_global_zero:
+            trainer.logger.log_metrics({"train/loss": loss}, step=self._offset + self._seen)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+
+class _RandomState(Callback):
+    """Keeps torch's random state in checkpoints, so that a resumed fit draws what the whole one would have drawn."""
+
+    _restored: dict | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return _random_state()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._restored = state
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._restored is not None:
+            _set_random_state(self._restored)
+
+
+def _random_state() -> dict[str, Any]:
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
+
+
+def save_tensors(content: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values, whole or not at all; read them back with ``torch.load(weights_only=True)``."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

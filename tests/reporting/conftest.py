@@ -1,0 +1,149 @@
+"""A laboratory of its own: tiny configs and fabricated records, so that no test here needs torch or a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dynbench import records
+from dynbench.config import compose
+from dynbench.config.check import resolved
+from dynbench.records import Identity, Record, identify
+from dynbench.reporting.plan import Planner
+from dynbench.reporting.results import Cell, Reader, measure
+from dynbench.reporting.table import Table, load
+
+CLASSES = """
+class Scorer:
+    answers = frozenset({"score"})
+    def __init__(self, *, dim: int = 8, epochs: int = 10, weights: str = "plain"): ...
+
+class Embedder:
+    answers = frozenset({"embed"})
+    def __init__(self, *, dim: int = 8): ...
+
+class Pairs:
+    version = 1
+    asks = "score"
+    def __init__(self, *, share: float = 0.6): ...
+
+class Data:
+    def __init__(self, *, window: str | None = None, unavailable: str | None = None): ...
+
+class Trainer:
+    def __init__(self, *, devices: int = 1): ...
+"""
+
+FILES = {
+    "config": """
+        defaults: [schema, {data: alpha}, {protocol: pairs}, {model: good}, {budget: quick}, {trainer: cpu},
+                   {logger: none}, _self_]
+        """,
+    "budget/smoke": "{name: smoke, seeds: [0]}",
+    "budget/quick": "{name: quick, seeds: [0, 1, 2]}",
+    "budget/paper": "{name: paper, seeds: [0, 1, 2, 3]}",
+    "model/good": "{name: good, _target_: labclasses.Scorer, dim: 8, epochs: '${budgeted:1,3,10}', weights: plain}",
+    "model/embedder": "{name: embedder, _target_: labclasses.Embedder, dim: 8}",
+    "model/unwritten": "{name: unwritten, _target_: labclasses.Nobody}",
+    "protocol/pairs": "{name: pairs, _target_: labclasses.Pairs, share: 0.6}",
+    "data/alpha": "{name: alpha, _target_: labclasses.Data, window: null}",
+    "data/beta": "{name: beta, _target_: labclasses.Data, window: null}",
+    "data/lost": "{name: lost, _target_: labclasses.Data, window: null, unavailable: nobody kept it}",
+    "trainer/cpu": "{name: cpu, _target_: labclasses.Trainer, devices: 1}",
+    "logger/none": "{}",
+    "table/lab_table1": """
+        paper: lab
+        table: 1
+        title: Laboratory_table, 100 % & more
+        unit: percent
+        runs: {paper: 10}
+        overrides: [protocol=pairs]
+        metrics: {auc: {label: AUC}, ap: {label: AP}}
+        columns:
+          - {name: alpha, label: Alpha, overrides: [data=alpha]}
+          - {name: beta, label: Beta, overrides: [data=beta], note: beta is small}
+          - {name: lost, label: Lost, overrides: [data=lost]}
+        rows:
+          - {name: good, label: Good, overrides: [model=good]}
+          - {name: heavy, label: Heavy_one, overrides: [model=good, model.weights=heavy], note: "heavier, see [5] | <b>"}
+          - {name: future, label: Future, overrides: [model=future]}
+          - {name: unwritten, label: Unwritten, overrides: [model=unwritten]}
+          - {name: embedder, label: Embedder, overrides: [model=embedder]}
+        skip:
+          - {row: heavy, column: beta, budget: [quick], reason: it takes a day}
+        cells:
+          - {row: good, column: beta, overrides: [model.dim=16], note: wider here}
+        published:
+          good:
+            alpha: {auc: [87.05, 0.3], ap: 80}
+            beta: {auc: not_reported, ap: {value: 70.5, note: read from a figure}}
+          future:
+            alpha: {auc: [99.5, 0.1]}
+        """,
+}
+
+
+@dataclass
+class Lab:
+    """The laboratory: where things lie, and shortcuts."""
+
+    conf: Path
+    results: Path
+
+    def put(self, group: str, name: str, text: str) -> None:
+        """Write one YAML file."""
+        path = self.conf / group / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        compose.read_choice.cache_clear()
+
+    def identity(self, *overrides: str) -> Identity:
+        """What a command line would be known by."""
+        return identify(resolved(compose.compose(overrides)))
+
+    def record(self, *overrides: str, reason: str = "", metrics: dict | None = None, **more) -> Path:
+        """Leave the record of a run: finished, or failed if there is a reason."""
+        one = self.identity(*overrides)
+        record = Record(
+            identity=one.digest,
+            model=one.model,
+            data=one.data,
+            protocol=one.protocol,
+            budget=one.budget,
+            seed=one.seed,
+            status="failed" if reason else "finished",
+            reason=reason,
+            metrics=metrics or {},
+            **more,
+        )
+        return records.write(record, one.path(self.results))
+
+    def cells(self, name: str = "lab_table1", budget: str = "quick") -> dict[tuple[str, str, str], Cell]:
+        """The measured cells of a table."""
+        table, cells = self.measured(name, budget)
+        assert table.name == name
+        return {(cell.row.name, cell.column.name, cell.metric.name): cell for cell in cells}
+
+    def measured(self, name: str = "lab_table1", budget: str = "quick") -> tuple[Table, list[Cell]]:
+        """A table with its measured cells."""
+        table = load(name)
+        return table, measure(table, Planner(budget).plan(table), budget, Reader(self.results))
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A laboratory in place of the project's configs."""
+    built = Lab(tmp_path / "conf", tmp_path / "results")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "labclasses.py").write_text(CLASSES, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    monkeypatch.setattr(compose, "CONF", built.conf)
+    for name in ("DYNBENCH_DATA", "DYNBENCH_PLUGINS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in FILES.items():
+        group, _, stem = name.rpartition("/")
+        built.put(group, stem, text)
+    yield built
+    compose.read_choice.cache_clear()
