@@ -1,4 +1,4 @@
-"""Neighbourhood scores of the union graph: common neighbours, Adamic-Adar, resource allocation, preferential attachment.
+"""Neighbourhoods in the union graph: common neighbours, Adamic-Adar, resource allocation, preferential attachment.
 
 Paper:
     Liben-Nowell, Kleinberg: The link-prediction problem for social networks. JASIST 58(7), 2007 (common neighbours,
