@@ -19,9 +19,10 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
-from dynbench.errors import RunError
+from dynbench.errors import ConfigError, RunError
 from dynbench.processes import is_main_process
 
 # Lightning announces every fit on several lines; a run has dozens of fits.
@@ -47,7 +48,7 @@ class Trainer:
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
         devices: int = 1,
         strategy: str = "auto",
-        precision: str = "32-true",
+        precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true",
         gradient_clip: float | None = None,
         deterministic: bool = False,
     ):
@@ -116,7 +117,7 @@ class Trainer:
         if self._skip(module, call):
             return
         resume = self._path(f"{call}.ckpt")
-        lightning = pl.Trainer(
+        lightning = _lightning(
             **self._options,
             max_epochs=-1 if batches is not None else 1,
             max_steps=steps,
@@ -132,15 +133,13 @@ class Trainer:
         found = resume is not None and resume.is_file()
         started = time.monotonic()
         module.train()
-        lightning.fit(
-            module,
-            _Steps(steps) if batches is None else batches,
-            ckpt_path=resume if found else None,
-            weights_only=True,
-        )
+        batches = _Steps(steps) if batches is None else batches
+        try:
+            lightning.fit(module, batches, ckpt_path=resume if found else None, weights_only=True)
+        except SystemExit as stopped:
+            # Lightning turns Ctrl-C into an exit of its own; let the command line say how to go on.
+            raise KeyboardInterrupt if lightning.interrupted else stopped from None
         module.eval()
-        if lightning.interrupted:
-            raise KeyboardInterrupt
         self.seconds += time.monotonic() - started
         self.steps += steps
         self._keep(module, call, resume)
@@ -173,9 +172,9 @@ class Trainer:
         return call <= kept["call"]
 
     def _callbacks(self, steps: int, checkpoint: Path | None) -> list[Callback]:
-        callbacks: list[Callback] = [_Watch(self._name, steps, self._log_every, self._progress, self.steps)]
+        watch = _Watch(self._name, steps, self._log_every, self._progress, self.steps)
+        callbacks: list[Callback] = [_RandomState(), watch]
         if checkpoint is not None:
-            callbacks.append(_RandomState())
             callbacks.append(
                 ModelCheckpoint(
                     dirpath=checkpoint.parent,
@@ -185,6 +184,14 @@ class Trainer:
                 )
             )
         return callbacks
+
+
+def _lightning(**options: Any) -> pl.Trainer:
+    """Lightning's Trainer; what it refuses is a setting of the trainer group."""
+    try:
+        return pl.Trainer(**options)
+    except (ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"Lightning refuses the trainer's settings: {str(error).splitlines()[0]}") from error
 
 
 class _Steps(Sized, Iterable):
@@ -242,19 +249,23 @@ class _Watch(Callback):
 
 
 class _RandomState(Callback):
-    """Keeps torch's random state in checkpoints, so that a resumed fit draws what the whole one would have drawn."""
+    """Starts a fit from the random state in which it was called, or in which its checkpoint was written.
 
-    _restored: dict | None = None
+    So a resumed fit draws what the whole one would have drawn, and several processes draw what one would: Lightning
+    seeds anew when it sets up a process group.
+    """
+
+    def __init__(self) -> None:
+        self._start = _random_state()
 
     def state_dict(self) -> dict[str, Any]:
         return _random_state()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._restored = state
+        self._start = state
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self._restored is not None:
-            _set_random_state(self._restored)
+        _set_random_state(self._start)
 
 
 def _random_state() -> dict[str, Any]:

@@ -82,8 +82,15 @@ def asked(protocol: ClassSource) -> str | None:
 def _able(asks: str) -> list[str]:
     from dynbench.config.compose import choices, read_choice
 
-    cards = {name: read_choice("model", name) for name in choices("model")}
-    return [name for name, card in cards.items() if asks in answers(read_class(card["_target_"]))]
+    return [name for name in choices("model") if asks in _answers_of(read_choice("model", name))]
+
+
+def _answers_of(card: dict[str, Any]) -> frozenset[str]:
+    """What a model file's class can be asked; nothing if there is no such class."""
+    try:
+        return answers(read_class(card.get("_target_", "")))
+    except ConfigError:
+        return frozenset()
 
 
 def _hint(key: str, known: dict) -> str:

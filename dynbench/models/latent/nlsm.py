@@ -48,6 +48,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dynbench.contract import Block, Queries
+from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.nn.random_walk import random_walk_kl
@@ -142,6 +143,9 @@ class NLSM(pl.LightningModule, Model):
         update_bias: float = 4.0,
     ):
         super().__init__()
+        require_positive(dim=dim, epochs=epochs, steps_per_epoch=steps_per_epoch, edges_per_step=edges_per_step)
+        require_positive(learning_rate=learning_rate, node_wide=node_wide, node_drift=node_drift)
+        require_positive(matrix_wide=matrix_wide, matrix_drift=matrix_drift)
         self.dim, self.epochs, self.steps_per_epoch = dim, epochs, steps_per_epoch
         self.edges_per_step, self.weights, self.kl_weight = edges_per_step, weights, kl_weight
         self.learning_rate = learning_rate
