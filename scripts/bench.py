@@ -44,7 +44,7 @@ SIZES = {"enron": (143, 16, 2347), "uci": (1809, 13, 16822), "tiny": (30, 4, 120
 
 @dataclass
 class Row:
-    """One line of the result; ``ratio`` is reference over package, so above 1 the package is faster."""
+    """One line of the result."""
 
     group: str
     what: str
@@ -55,7 +55,10 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        return None if self.reference is None or not self.package else self.reference / self.package
+        """How many times better the package is than the reference."""
+        if self.reference is None or not self.package or not self.reference:
+            return None
+        return self.package / self.reference if self.unit == "1/s" else self.reference / self.package
 
 
 @dataclass
@@ -87,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     about = describe()
     print("\n".join(f"{key:<10}{value}" for key, value in about.items()))
-    print("medians after warm-up; ratio above 1: faster than the plain reference")
+    print("medians after warm-up; ratio above 1: better than the plain reference")
     rows = []
     effort = SMOKE if options.smoke else FULL
     for row in measure(["tiny"] if options.smoke else ["enron", "uci"], effort, not options.no_run, options.threads):

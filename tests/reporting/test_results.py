@@ -1,5 +1,6 @@
 """Planning and aggregation: numbers, statuses and reasons."""
 
+import re
 import statistics
 import subprocess
 import sys
