@@ -94,10 +94,10 @@ def link_logits(z: Tensor, terms: Interaction, step: Tensor, src: Tensor, dst: T
     """
     nodes = z.shape[1]
     source, target = step * nodes + src, step * nodes + dst
-    alone = torch.stack([(z * terms.a[:, None]).sum(-1), (z * terms.b[:, None]).sum(-1)]).flatten(1)
+    alone_source, alone_target = (z @ torch.stack([terms.a, terms.b], dim=-1)).flatten(0, 1).unbind(-1)
     weighted, plain = (z * terms.d[:, None]).flatten(0, 1), z.flatten(0, 1)
     together = (weighted.index_select(0, source) * plain.index_select(0, target)).sum(-1)
-    return terms.c[step] + alone[0].index_select(0, source) + alone[1].index_select(0, target) + together
+    return terms.c[step] + alone_source.index_select(0, source) + alone_target.index_select(0, target) + together
 
 
 class NLSM(pl.LightningModule, Model):
