@@ -128,7 +128,7 @@ class Story:
 
     def _ask(self, block: Block) -> None:
         self.fingerprint = _chained(self.fingerprint, block)
-        answer = self.protocol.read(block, self._answer(block).cpu())
+        answer = self.protocol.read(block, self._answer(block).detach().cpu())
         if answer.shape[:1] != block.answers.shape[:1]:
             raise RunError(f"{type(self.model).__name__} gave {len(answer)} answers to {len(block.answers)} queries")
         self.metrics.update(block.step, answer, block.answers)

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dynbench import records
-from dynbench.config.check import check, resolved
+from dynbench.config.check import check_groups, check_pair, resolved
 from dynbench.config.compose import read_choice
 from dynbench.processes import is_main_process
 from dynbench.records import Identity, Record
@@ -47,8 +47,8 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     Raises:
         DynbenchError: If the run is impossible or fails; a failure that has an identity leaves a record.
     """
-    check(config)
     values = resolved(config)
+    check_groups(values)
     identity = records.identify(values)
     path = identity.path(values["results_dir"])
     before = records.read(path)
@@ -58,6 +58,7 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     records.require_writable(values["work_dir"])
     record = _blank(identity, values, config, list(overrides or []))
     try:
+        check_pair(values)
         from dynbench.play import play
 
         play(config, values, identity, record)

@@ -155,7 +155,10 @@ class Trainer:
         if done is None or not is_main_process():
             return
         if time.monotonic() - self._saved_at > self._checkpoint_seconds:
-            save_tensors({"call": call, "state": module.state_dict(), "random": _random_state()}, done)
+            trained = [self.steps, self.seconds]
+            save_tensors(
+                {"call": call, "state": module.state_dict(), "random": _random_state(), "trained": trained}, done
+            )
             self._saved_at = time.monotonic()
         if checkpoint.is_file():
             checkpoint.unlink()
@@ -169,6 +172,7 @@ class Trainer:
         if call == kept["call"]:
             module.load_state_dict(kept["state"])
             _set_random_state(kept["random"])
+            self.steps, self.seconds = kept["trained"]
         return call <= kept["call"]
 
     def _callbacks(self, steps: int, checkpoint: Path | None) -> list[Callback]:

@@ -36,10 +36,15 @@ def check(config: DictConfig) -> None:
         ConfigError: Naming the key, what is wrong with it, and what would be right.
     """
     values = resolved(config)
+    check_groups(values)
+    check_pair(values)
+
+
+def check_groups(values: dict[str, Any]) -> None:
+    """Check every group of a resolved configuration against its constructor."""
     for group in GROUPS:
         if values.get(group):
             check_group(group, values[group])
-    check_pair(values)
 
 
 def check_group(group: str, values: dict[str, Any]) -> None:

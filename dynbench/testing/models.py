@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +116,14 @@ def check_answers_unseen(model: str, protocol: str, directed: bool = False) -> N
         test = [_relabelled(block, block.answers.flip(0)) for block in episode.test]
         return dataclasses.replace(episode, test=test)
 
-    (_, plain), (_, other) = _told(model, protocol, directed), _told(model, protocol, directed, edit=shuffled)
+    _, plain, _ = _plain(model, protocol, directed)
+    _, other = _told(model, protocol, directed, edit=shuffled)
     require(_same(plain.heard, other.heard), f"{model} answers {protocol} otherwise when the truth is shuffled")
 
 
 def check_order(model: str, protocol: str, directed: bool = False) -> None:
     """Queries in another order, or fewer of them, get the answers that they got before."""
-    learner, overheard = _told(model, protocol, directed)
+    learner, overheard, _ = _plain(model, protocol, directed)
     queries, heard = overheard.last.queries, overheard.heard[-1]
     if overheard.asks == "embed":
         time = queries.time[:1]
@@ -141,7 +143,8 @@ def check_seeds(model: str, protocol: str, directed: bool = False) -> None:
     """Same seed, same answers; another seed, other answers where anything is trained. The graph stays as it is."""
     graph = tiny_graph(make("protocol", protocol).view, directed)
     untouched = graph.checksum()
-    (learner, first), (_, again) = (_told(model, protocol, directed) for _ in range(2))
+    learner, first, _ = _plain(model, protocol, directed)
+    _, again = _told(model, protocol, directed)
     require(graph.checksum() == untouched, f"{model} writes into the graph that it was given")
     require(_same(first.heard, again.heard), f"{model} answers {protocol} otherwise in a second run of one seed")
     require(all(bool(torch.isfinite(part).all()) for part in first.heard), f"{model} answers NaN or infinity")
@@ -152,7 +155,7 @@ def check_seeds(model: str, protocol: str, directed: bool = False) -> None:
 
 def check_saving(model: str, protocol: str, directed: bool = False) -> None:
     """A fresh model that loads the state of a fitted one gives its answers."""
-    learner, overheard = _told(model, protocol, directed)
+    learner, overheard, _ = _plain(model, protocol, directed)
     with tempfile.TemporaryDirectory() as folder:
         save_tensors(dict(learner.state_dict()), Path(folder) / "state.pt")
         state = torch.load(Path(folder) / "state.pt", weights_only=True)
@@ -167,9 +170,8 @@ def check_saving(model: str, protocol: str, directed: bool = False) -> None:
 
 def check_resume(model: str, protocol: str, directed: bool = False) -> None:
     """A run that broke off between fit and answers, and was taken up again, gives what an unbroken one gives."""
-    expected, whole = _whole(make("model", model), protocol, directed)
-    broken = Overheard(make("protocol", protocol), interrupt=min(1, whole.number))
-    _resume(model, protocol, directed, make("model", model), broken, expected, whole)
+    _, whole, _ = _plain(model, protocol, directed)
+    _resume(model, protocol, directed, make("model", model), interrupt=min(1, whole.number))
 
 
 # ---- training by gradient -------------------------------------------------------------------------------------
@@ -208,7 +210,6 @@ def check_resume_in_fit(model: str, protocol: str, directed: bool = False) -> bo
     episode = min(1, counting.number)
     if steps.count(episode) < 2:
         return False
-    expected, whole = _whole(make("model", model), protocol, directed)
     # The last step of that fit: its checkpoints stand at the steps before.
     left = iter([None] * (steps.index(episode) + steps.count(episode) - 1))
 
@@ -219,7 +220,7 @@ def check_resume_in_fit(model: str, protocol: str, directed: bool = False) -> bo
             raise Interruption from None
 
     _before_steps(victim, break_off)
-    _resume(model, protocol, directed, victim, Overheard(make("protocol", protocol)), expected, whole)
+    _resume(model, protocol, directed, victim)
     return True
 
 
@@ -267,20 +268,22 @@ def _told(
     """A fresh model and what was heard of it."""
     learner, overheard = make("model", model), Overheard(make("protocol", protocol), edit)
     tell(learner, overheard, tiny_graph(overheard.view, directed) if graph is None else graph, seed)
-    require(all(len(part) for part in overheard.heard), f"{protocol} asks nothing in one of its blocks")
     return learner, overheard
 
 
-def _whole(learner: Model, protocol: str, directed: bool) -> tuple[list[Any], Overheard]:
-    """The results of an unbroken run, and what was heard in it."""
-    whole = Overheard(make("protocol", protocol))
-    story = tell(learner, whole, tiny_graph(whole.view, directed))
-    return _results(story), whole
+@cache
+def _plain(model: str, protocol: str, directed: bool) -> tuple[Model, Overheard, list[Any]]:
+    """The unbroken story that other ones are compared with: the model, what was heard of it, and the results."""
+    learner, overheard = make("model", model), Overheard(make("protocol", protocol))
+    story = tell(learner, overheard, tiny_graph(overheard.view, directed))
+    require(all(len(part) for part in overheard.heard), f"{protocol} asks nothing in one of its blocks")
+    return learner, overheard, _results(story)
 
 
-def _resume(model, protocol, directed, victim, broken, expected, whole) -> None:
+def _resume(model: str, protocol: str, directed: bool, victim: Model, interrupt: int | None = None) -> None:
     """Let a run break off, take it up with a fresh model, and compare with the unbroken run."""
-    graph = tiny_graph(whole.view, directed)
+    _, whole, expected = _plain(model, protocol, directed)
+    graph, broken = tiny_graph(whole.view, directed), Overheard(make("protocol", protocol), interrupt=interrupt)
     with tempfile.TemporaryDirectory() as folder:
         try:
             tell(victim, broken, graph, folder=Path(folder))
@@ -290,10 +293,9 @@ def _resume(model, protocol, directed, victim, broken, expected, whole) -> None:
             raise AssertionError(f"the run of {model} under {protocol} was to break off and did not")
         rest = Overheard(make("protocol", protocol))
         resumed = _results(tell(make("model", model), rest, graph, folder=Path(folder)))
-    require(len(rest.heard) < len(whole.heard) or whole.number == 0, f"{model} starts over when it is taken up again")
-    require(
-        _same([*broken.heard, *rest.heard], whole.heard), f"{model} answers {protocol} otherwise after an interruption"
-    )
+    require(bool(broken.heard) or whole.number == 0, f"the run of {model} under {protocol} broke off too early")
+    heard = [*broken.heard, *rest.heard]
+    require(_same(heard, whole.heard), f"{model} answers {protocol} otherwise after an interruption")
     require(
         resumed == expected, f"an interruption moves results of {model} under {protocol}: {resumed}, not {expected}"
     )

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from dynbench.config.check import answers, asked, check_group, resolved
-from dynbench.config.compose import choice_path, choices, compose, read_choice
+from dynbench.config.compose import choice_path, choices, compose, enable_plugins, read_choice
 from dynbench.config.source import ClassSource, read_class
 from dynbench.contract import Block, Episode
 from dynbench.graph import TemporalGraph
@@ -38,6 +38,7 @@ Edit = Callable[[int, Episode], Episode]
 
 def source(group: str, name: str) -> ClassSource:
     """The class behind a choice, as its source text describes it."""
+    enable_plugins()
     return read_class(read_choice(group, name)["_target_"])
 
 
