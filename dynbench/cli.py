@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
 
 import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from dynbench.config import schema
 from dynbench.config.check import check
-from dynbench.config.compose import CONF, compose, enable_plugins
-from dynbench.errors import DynbenchError
+from dynbench.config.compose import CONF, compose, enable_plugins, explain
+from dynbench.errors import ConfigError, DynbenchError
 
 USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 
@@ -26,6 +30,15 @@ _failures: list[str] = []
 
 def main() -> None:
     """Entry point of ``run.py``."""
+    try:
+        _main()
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough; the interpreter must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(RUN_ERROR)
+
+
+def _main() -> None:
     words = sys.argv[1:]
     try:
         if {"-h", "--help"} & set(words):
@@ -65,16 +78,10 @@ def _examine(words: Sequence[str]) -> None:
 
 def _members(overrides: Sequence[str]) -> list[list[str]]:
     """The runs of a sweep by Hydra's basic sweeper; ``hydra.*`` overrides belong to the sweep, not to a run."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     own = [word for word in overrides if not word.startswith("hydra")]
     try:
         parsed = OverridesParser.create().parse_overrides(own)
-    except Exception as error:
-        from dynbench.config.compose import explain
-        from dynbench.errors import ConfigError
-
+    except HydraException as error:
         raise ConfigError(explain(error, own)) from error
     if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in parsed):
         return []

@@ -169,26 +169,30 @@ def check_saving(model: str, protocol: str, directed: bool = False) -> None:
 
 
 def check_resume(model: str, protocol: str, directed: bool = False) -> None:
-    """A run that broke off between fit and answers, and was taken up again, gives what an unbroken one gives."""
+    """A run that broke off, between two episodes or between a fit and the answers, goes on as an unbroken one does."""
     _, whole, _ = _plain(model, protocol, directed)
     _resume(model, protocol, directed, make("model", model), interrupt=min(1, whole.number))
+    if whole.number > 0:
+        _resume(model, protocol, directed, make("model", model), stop=2)
 
 
 # ---- training by gradient -------------------------------------------------------------------------------------
 
 
 def check_gradients(model: str, protocol: str, directed: bool = False) -> bool:
-    """Every trainable parameter receives a gradient in a fit on at least three snapshots.
+    """Every trainable parameter receives a gradient in the last fit of a story, on at least three snapshots.
 
     Returns:
         Whether the model trains by gradient at all.
     """
     graph, episodes = first_episodes(make("protocol", protocol), directed)
-    history, trainer = episodes[-1].history, _Watching()
-    shown = len(history.time.unique())
+    shown = len(episodes[-1].history.time.unique())
     require(graph.num_steps is None or shown >= 3, f"{protocol} shows {shown} snapshots of {graph.num_steps} only")
     torch.manual_seed(0)
-    make("model", model).fit(history, episodes[-1].validation, trainer)
+    learner = make("model", model)
+    for episode in episodes:
+        trainer = _Watching()
+        learner.fit(episode.history, episode.validation, trainer)
     silent = sorted(trainer.trainable - trainer.reached)
     require(not silent, f"no gradient reaches {', '.join(silent)} of {model}")
     return bool(trainer.trainable)
@@ -280,10 +284,10 @@ def _plain(model: str, protocol: str, directed: bool) -> tuple[Model, Overheard,
     return learner, overheard, _results(story)
 
 
-def _resume(model: str, protocol: str, directed: bool, victim: Model, interrupt: int | None = None) -> None:
+def _resume(model: str, protocol: str, directed: bool, victim: Model, **breaks: int) -> None:
     """Let a run break off, take it up with a fresh model, and compare with the unbroken run."""
     _, whole, expected = _plain(model, protocol, directed)
-    graph, broken = tiny_graph(whole.view, directed), Overheard(make("protocol", protocol), interrupt=interrupt)
+    graph, broken = tiny_graph(whole.view, directed), Overheard(make("protocol", protocol), **breaks)
     with tempfile.TemporaryDirectory() as folder:
         try:
             tell(victim, broken, graph, folder=Path(folder))

@@ -132,6 +132,7 @@ class Overheard(Protocol):
         inner: The protocol that asks.
         edit: Changes episodes before the model meets them.
         interrupt: Number of the episode during whose answers the run breaks off.
+        stop: Number of the episode before which the run breaks off.
 
     Attributes:
         heard: The model's answers, a tensor per block.
@@ -139,8 +140,10 @@ class Overheard(Protocol):
         number: The episode that is being played.
     """
 
-    def __init__(self, inner: Protocol, edit: Edit | None = None, interrupt: int | None = None):
-        self.inner, self.edit, self.interrupt = inner, edit, interrupt
+    def __init__(
+        self, inner: Protocol, edit: Edit | None = None, interrupt: int | None = None, stop: int | None = None
+    ):
+        self.inner, self.edit, self.interrupt, self.stop = inner, edit, interrupt, stop
         self.asks, self.view, self.metrics = inner.asks, inner.view, inner.metrics
         self.heard: list[Tensor] = []
         self.last: Block | None = None
@@ -153,6 +156,8 @@ class Overheard(Protocol):
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
         """The first episodes, edited; their pairs do not follow the seed of the run."""
         for number, episode in enumerate(itertools.islice(self.inner.episodes(graph, 0), EPISODES)):
+            if number == self.stop:
+                raise Interruption
             self.number = number
             yield self.edit(number, episode) if self.edit else episode
 
