@@ -120,8 +120,15 @@ class TemporalGraph:
         return self._events(slice(self._position(start), self._position(stop)))
 
     def before(self, time: float) -> TemporalGraph:
-        """Events strictly before ``time``, as a view."""
-        return self._events(slice(0, self._position(time)))
+        """Events strictly before ``time``, as a view.
+
+        Of a snapshot graph, ``num_steps`` is cut as well: the history before step t has t snapshots, also when the
+        last of them is silent.
+        """
+        earlier = self._events(slice(0, self._position(time)))
+        if self.num_steps is None:
+            return earlier
+        return dataclasses.replace(earlier, num_steps=max(0, min(self.num_steps, _whole(time))))
 
     def step(self, step: int) -> TemporalGraph:
         """One snapshot of a snapshot graph, as a view."""
@@ -137,7 +144,7 @@ class TemporalGraph:
 
     def _position(self, time: float) -> int:
         """Index of the first event at or after ``time``."""
-        bound = time if self.time.is_floating_point() else math.ceil(time)
+        bound = time if self.time.is_floating_point() else _whole(time)
         return int(torch.searchsorted(self.time, torch.tensor(bound, dtype=self.time.dtype, device=self.time.device)))
 
     def _events(self, index) -> TemporalGraph:
@@ -188,6 +195,14 @@ class TemporalGraph:
             raise DataError("this graph is in continuous time; cut it into snapshots with data.window, e.g. 10d")
         return self.num_steps
 
+    def extended(self, events: TemporalGraph) -> TemporalGraph:
+        """This graph followed by ``events``, none of which may be earlier than its last one."""
+        parts = {name: (getattr(self, name), getattr(events, name)) for name in _EVENT_FIELDS}
+        joined = {name: torch.cat(both) for name, both in parts.items() if both[0] is not None}
+        if self.num_steps is None or not len(events):
+            return dataclasses.replace(self, **joined)
+        return dataclasses.replace(self, **joined, num_steps=max(self.num_steps, int(events.time[-1]) + 1))
+
     def first_seen(self) -> Tensor:
         """``(N,)`` time of each node's first event; the largest representable value for nodes without one."""
         never = torch.finfo(self.time.dtype).max if self.time.is_floating_point() else torch.iinfo(torch.long).max
@@ -237,6 +252,11 @@ class TemporalGraph:
     def _values(self) -> dict:
         tensors = (*_EVENT_FIELDS, *_NODE_FIELDS)
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in tensors}
+
+
+def _whole(time: float) -> int:
+    """The first whole number that is not before ``time``; a very large one for infinity."""
+    return math.ceil(time) if math.isfinite(time) else int(math.copysign(2**62, time))
 
 
 def _check_ids(src: Tensor, dst: Tensor, num_nodes: int | None) -> int:

@@ -106,6 +106,8 @@ class Story:
             self._keep()
 
     def _play(self, episode: Episode) -> None:
+        if not len(episode.history):
+            raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
         started = time.monotonic()
         self.model.fit(episode.history, episode.validation, self.trainer)
         fitted = time.monotonic()

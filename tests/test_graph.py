@@ -289,3 +289,13 @@ def test_the_checksum_sees_every_field():
 
 def test_moving_to_a_device_keeps_everything():
     assert full().to("cpu").checksum() == full().checksum()
+
+
+def test_a_history_has_as_many_snapshots_as_lie_before_its_end():
+    graph = TemporalGraph.from_events([0, 1], [1, 2], [0, 3], num_steps=5)
+    assert [graph.before(step).num_steps for step in (0, 1, 2, 5, 9)] == [0, 1, 2, 5, 5]
+    assert graph.before(float("inf")).num_steps == 5
+    assert len(graph.before(float("inf"))) == 2
+    assert len(graph.before(float("-inf"))) == 0
+    assert graph.before(3).step(2).num_nodes == 3
+    assert len(graph.before(3).step(2)) == 0

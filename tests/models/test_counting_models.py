@@ -9,6 +9,8 @@ from reference.counting_slow import History
 from dynbench.config.compose import choices, read_choice
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
+from dynbench.models.counting.decayed_count import DecayedCount
+from dynbench.models.counting.last_snapshot import LastSnapshot
 from dynbench.sampling import adjacency
 from dynbench.testing import make, tiny_graph
 from dynbench.training import Trainer
@@ -100,3 +102,13 @@ def test_adjacency_of_a_history_made_by_hand():
     assert adjacency.weighted_adjacency(undirected, weight).toarray().tolist() == [
         *([0, 111, 0, 0], [111, 0, 0, 0], [0, 0, 5, 0], [0, 0, 0, 0]),
     ]  # fmt: skip
+
+
+def test_a_silent_last_snapshot_is_the_last_snapshot():
+    graph = TemporalGraph.from_events([0, 1], [1, 2], [0, 0], num_nodes=3, num_steps=4, directed=False)
+    pairs = Queries.pairs(torch.tensor([0]), torch.tensor([1]), 2)
+    last, decayed = LastSnapshot(), DecayedCount(decay=0.5, neighbor_weight=0.0, degree_weight=0.0)
+    for model in (last, decayed):
+        model.fit(graph.before(2), (), None)
+    assert last.score(pairs).tolist() == [0.0]
+    assert decayed.score(pairs).tolist() == [0.5]

@@ -42,7 +42,7 @@ class DecayedCount(HistoryModel):
 
     def count(self, history: TemporalGraph) -> None:
         """Decayed counts, union graph and degrees."""
-        age = history.time.max() - history.time
+        age = history.require_steps() - 1 - history.time
         self.recent = weighted_adjacency(history, self.decay**age)
         self.union = union_adjacency(history)
         self.degree = link_counts(history)

@@ -31,12 +31,7 @@ class HistoryModel(Model):
 
     def observe(self, events: TemporalGraph) -> None:
         """Append revealed events."""
-        known = self.history
-        parts = {name: torch.cat([getattr(known, name), getattr(events, name)]) for name in ("src", "dst", "time")}
-        weight = None if known.weight is None else torch.cat([known.weight, events.weight])
-        self.history = TemporalGraph.from_events(
-            **parts, weight=weight, num_nodes=known.num_nodes, directed=known.directed, num_steps=known.num_steps
-        )
+        self.history = self.history.extended(events.to("cpu"))
         self.count(self.history)
 
     def count(self, history: TemporalGraph) -> None:

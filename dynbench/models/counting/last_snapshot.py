@@ -27,7 +27,7 @@ class LastSnapshot(HistoryModel):
 
     def count(self, history: TemporalGraph) -> None:
         """Adjacency of the last snapshot."""
-        self.last = weighted_adjacency(history.step(int(history.time.max())))
+        self.last = weighted_adjacency(history.step(history.require_steps() - 1))
 
     def score(self, queries: Queries) -> Tensor:
         """1 for linked pairs, 0 for others."""

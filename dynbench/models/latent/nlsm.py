@@ -159,7 +159,7 @@ class NLSM(pl.LightningModule, Model):
 
     def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
         """Train on all snapshots of ``history``, from the previous fit if there was one (section 4 of the paper)."""
-        num_steps = int(history.time.max()) + 1
+        num_steps = history.require_steps()
         if self.nodes is None or not self.warm_start:
             self.build(num_steps, history.num_nodes, 3 + history.directed)
         else:
