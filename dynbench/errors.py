@@ -19,3 +19,14 @@ class DataError(DynbenchError):
 
 class RunError(DynbenchError):
     """A run could not go on: no such device, NaN in a loss or a score, a folder that cannot be written."""
+
+
+def require_positive(**values: float | None) -> None:
+    """Refuse settings that must be positive and are not; ``None`` stands for "not set" and passes.
+
+    Raises:
+        ConfigError: Naming the first such setting.
+    """
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name}={value} must be greater than 0")

@@ -36,11 +36,11 @@ class Logger:
         if self.kind == "csv":
             from pytorch_lightning.loggers import CSVLogger
 
-            return CSVLogger(self.folder, name="", version="log")
+            return CSVLogger(self.folder, name="log")
         if self.kind == "tensorboard":
             from pytorch_lightning.loggers import TensorBoardLogger
 
-            return TensorBoardLogger(self.folder, name="", version="tensorboard")
+            return TensorBoardLogger(self.folder, name="tensorboard")
         if self.kind == "wandb":
             from pytorch_lightning.loggers import WandbLogger
 

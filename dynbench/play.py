@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from dynbench import environment, records
 from dynbench.config.source import read_class
 from dynbench.contract import Block, Episode
 from dynbench.data.locations import Locations
-from dynbench.errors import ConfigError, DataError, RunError
+from dynbench.errors import ConfigError, DataError, DynbenchError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.links import FoldMetrics
 from dynbench.metrics.steps import LinkMetrics
@@ -35,7 +36,6 @@ def play(config: DictConfig, values: dict[str, Any], identity: Identity, record:
     Raises:
         DynbenchError: If the data, the device or the numbers fail.
     """
-    started = time.monotonic()
     record.environment = environment.describe()
     trainer: Trainer = build(config.trainer)
     protocol: Protocol = build(config.protocol)
@@ -57,7 +57,6 @@ def play(config: DictConfig, values: dict[str, Any], identity: Identity, record:
     if isinstance(story.metrics, FoldMetrics) and is_main_process():
         records.write_scores(story.metrics.kept_scores(), identity.scores_path(values["results_dir"]))
     record.environment["device"] = environment.device_name(trainer.device)
-    record.seconds["total"] = round(time.monotonic() - started, 2)
     record.peak_memory_mb = environment.peak_memory_mb()
     _clear(folder)
 
@@ -66,7 +65,13 @@ def build(group: DictConfig, **extra: Any) -> Any:
     """Instantiate a config group; keys that only name the choice are kept from constructors that do not take them."""
     accepted = read_class(group["_target_"]).parameters
     unwanted = [key for key in group if not key.startswith("_") and key not in accepted]
-    return instantiate({key: value for key, value in group.items() if key not in unwanted}, **extra)
+    try:
+        return instantiate({key: value for key, value in group.items() if key not in unwanted}, **extra)
+    except InstantiationException as error:
+        # Hydra wraps what a constructor raises; the user's own mistake should come out as it was said.
+        if isinstance(error.__cause__, DynbenchError):
+            raise error.__cause__ from None
+        raise
 
 
 class Story:
@@ -86,7 +91,8 @@ class Story:
         self.metrics.scale = model.scale
         self.done = 0
         self.queries = 0
-        self.seconds = {"fit": 0.0, "evaluate": 0.0}
+        self.seconds = {"fit": 0.0, "evaluate": 0.0, "total": 0.0}
+        self._told = time.monotonic()
         self.fingerprint = ""
         if not resume:
             _clear(folder)
@@ -120,9 +126,15 @@ class Story:
                     self.model.observe(block.reveal)
         self.seconds["evaluate"] += time.monotonic() - fitted
 
+    def _count_time(self) -> None:
+        """Add the time since the last call to the total, which spans all processes that worked on the run."""
+        now = time.monotonic()
+        self.seconds["total"] += now - self._told
+        self._told = now
+
     def _ask(self, block: Block, fold: str) -> None:
         self.fingerprint = _chained(self.fingerprint, block)
-        answer = self.protocol.read(block, self._answer(block).cpu())
+        answer = self.protocol.read(block, self._answer(block).detach().cpu())
         if answer.shape[:1] != block.answers.shape[:1]:
             raise RunError(f"{type(self.model).__name__} gave {len(answer)} answers to {len(block.answers)} queries")
         more = {"fold": fold, "groups": block.groups} if self.protocol.measures_validation else {}
@@ -139,6 +151,7 @@ class Story:
         """Write the results into the record."""
         if self.done and is_main_process():
             record.metrics, record.steps = self.metrics.compute(), self.metrics.per_step()
+        self._count_time()
         record.metrics |= described
         record.sizes |= {"queries": self.queries, "parameters": self.model.num_parameters()}
         record.checksums["queries"] = self.fingerprint
@@ -156,6 +169,7 @@ class Story:
     def _keep(self) -> None:
         if not is_main_process():
             return
+        self._count_time()
         content = {
             "done": self.done,
             "queries": self.queries,

@@ -24,6 +24,8 @@ SCHEMA_VERSION = 1
 
 # The groups that can move a number. Logging, folders and progress cannot.
 _IDENTITY_GROUPS = ("data", "model", "protocol", "trainer")
+# Keys of a dataset's card that describe it for people and for checks.
+_PRIVATE = ("card", "expected", "files", "native", "unavailable")
 
 
 @dataclass
@@ -118,7 +120,7 @@ def identify(values: dict[str, Any]) -> Identity:
 
 def _without_private(group: dict[str, Any]) -> dict[str, Any]:
     """A dataset's card describes it and moves no number; everything else does."""
-    return {key: value for key, value in group.items() if key not in ("card", "expected", "files", "native")}
+    return {key: value for key, value in group.items() if key not in _PRIVATE}
 
 
 def identity_config(values: dict[str, Any]) -> dict[str, Any]:
@@ -135,8 +137,10 @@ def read(path: str | Path) -> Record | None:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return Record(**content)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; check results_dir") from error
     except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is not a record that this version reads ({error}); delete it and run again") from error
 

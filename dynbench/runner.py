@@ -14,9 +14,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dynbench import records
-from dynbench.config.check import check, resolved
+from dynbench.config.check import check_groups, check_pair, resolved
 from dynbench.config.compose import read_choice
-from dynbench.errors import DynbenchError
 from dynbench.processes import is_main_process
 from dynbench.records import Identity, Record
 
@@ -48,8 +47,8 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     Raises:
         DynbenchError: If the run is impossible or fails; a failure that has an identity leaves a record.
     """
-    check(config)
     values = resolved(config)
+    check_groups(values)
     identity = records.identify(values)
     path = identity.path(values["results_dir"])
     before = records.read(path)
@@ -59,6 +58,7 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     records.require_writable(values["work_dir"])
     record = _blank(identity, values, config, list(overrides or []))
     try:
+        check_pair(values)
         from dynbench.play import play
 
         play(config, values, identity, record)
@@ -93,7 +93,11 @@ def _blank(identity: Identity, values: dict[str, Any], config: DictConfig, overr
 def changed_protocol(values: dict[str, Any]) -> dict[str, Any]:
     """Protocol settings that differ from those of the protocol's own file."""
     own = read_choice("protocol", values["protocol"]["name"])
-    return {key: value for key, value in values["protocol"].items() if key in own and own[key] != value}
+    return {
+        key: value
+        for key, value in values["protocol"].items()
+        if key in own and own[key] != value and not str(own[key]).startswith("${")
+    }
 
 
 def budget_cuts(config: DictConfig, values: dict[str, Any]) -> dict[str, list[Any]]:
@@ -112,8 +116,8 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _write_failure(record: Record, path: Path, error: Exception) -> None:
-    """Leave a record of the failure; a bug keeps its type, so that the reason can be told from a user's error."""
-    kind = "" if isinstance(error, DynbenchError) else f"{type(error).__name__}: "
+    """Leave a record of the failure. Its reason starts with the error's type, from which tables tell absent data."""
+    kind = f"{type(error).__name__}: "
     record.status, record.reason, record.created = "failed", f"{kind}{error}", _now()
     if is_main_process():
         records.write(record, path)

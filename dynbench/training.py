@@ -20,9 +20,10 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
-from dynbench.errors import RunError
+from dynbench.errors import ConfigError, RunError
 from dynbench.processes import is_main_process
 
 # Lightning announces every fit on several lines; a run has dozens of fits.
@@ -64,7 +65,7 @@ class Trainer:
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
         devices: int = 1,
         strategy: str = "auto",
-        precision: str = "32-true",
+        precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true",
         gradient_clip: float | None = None,
         deterministic: bool = False,
     ):
@@ -143,7 +144,7 @@ class Trainer:
         callbacks = self._callbacks(steps, resume)
         if selection is not None:
             callbacks.append(keeper := _Best(selection, self.steps))
-        lightning = pl.Trainer(
+        lightning = _lightning(
             **self._options,
             max_epochs=-1 if batches is not None else 1,
             max_steps=steps,
@@ -159,15 +160,13 @@ class Trainer:
         found = resume is not None and resume.is_file()
         started = time.monotonic()
         module.train()
-        lightning.fit(
-            module,
-            _Steps(steps) if batches is None else batches,
-            ckpt_path=resume if found else None,
-            weights_only=True,
-        )
+        batches = _Steps(steps) if batches is None else batches
+        try:
+            lightning.fit(module, batches, ckpt_path=resume if found else None, weights_only=True)
+        except SystemExit as stopped:
+            # Lightning turns Ctrl-C into an exit of its own; let the command line say how to go on.
+            raise KeyboardInterrupt if lightning.interrupted else stopped from None
         module.eval()
-        if lightning.interrupted:
-            raise KeyboardInterrupt
         if selection is not None:
             keeper.restore(module)
         self.seconds += time.monotonic() - started
@@ -185,7 +184,10 @@ class Trainer:
         if done is None or not is_main_process():
             return
         if time.monotonic() - self._saved_at > self._checkpoint_seconds:
-            save_tensors({"call": call, "state": module.state_dict(), "random": _random_state()}, done)
+            trained = [self.steps, self.seconds]
+            save_tensors(
+                {"call": call, "state": module.state_dict(), "random": _random_state(), "trained": trained}, done
+            )
             self._saved_at = time.monotonic()
         if checkpoint.is_file():
             checkpoint.unlink()
@@ -199,12 +201,13 @@ class Trainer:
         if call == kept["call"]:
             module.load_state_dict(kept["state"])
             _set_random_state(kept["random"])
+            self.steps, self.seconds = kept["trained"]
         return call <= kept["call"]
 
     def _callbacks(self, steps: int, checkpoint: Path | None) -> list[Callback]:
-        callbacks: list[Callback] = [_Watch(self._name, steps, self._log_every, self._progress, self.steps)]
+        watch = _Watch(self._name, steps, self._log_every, self._progress, self.steps)
+        callbacks: list[Callback] = [_RandomState(), watch]
         if checkpoint is not None:
-            callbacks.append(_RandomState())
             callbacks.append(
                 ModelCheckpoint(
                     dirpath=checkpoint.parent,
@@ -214,6 +217,14 @@ class Trainer:
                 )
             )
         return callbacks
+
+
+def _lightning(**options: Any) -> pl.Trainer:
+    """Lightning's Trainer; what it refuses is a setting of the trainer group."""
+    try:
+        return pl.Trainer(**options)
+    except (ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"Lightning refuses the trainer's settings: {str(error).splitlines()[0]}") from error
 
 
 class _Steps(Sized, Iterable):
@@ -277,6 +288,10 @@ class _Best(Callback):
         self._selection, self._offset = selection, offset
         self._value, self._waited, self._state = float("-inf"), 0, {}
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # The checkpoint of a resumed fit may be that of its last step.
+        trainer.should_stop = self._waited >= self._selection.patience
+
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_idx) -> None:
         if (batch_idx + 1) % self._selection.every:
             return
@@ -308,19 +323,23 @@ class _Best(Callback):
 
 
 class _RandomState(Callback):
-    """Keeps torch's random state in checkpoints, so that a resumed fit draws what the whole one would have drawn."""
+    """Starts a fit from the random state in which it was called, or in which its checkpoint was written.
 
-    _restored: dict | None = None
+    So a resumed fit draws what the whole one would have drawn, and several processes draw what one would: Lightning
+    seeds anew when it sets up a process group.
+    """
+
+    def __init__(self) -> None:
+        self._start = _random_state()
 
     def state_dict(self) -> dict[str, Any]:
         return _random_state()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._restored = state
+        self._start = state
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self._restored is not None:
-            _set_random_state(self._restored)
+        _set_random_state(self._start)
 
 
 def _random_state() -> dict[str, Any]:

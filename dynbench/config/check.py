@@ -36,10 +36,15 @@ def check(config: DictConfig) -> None:
         ConfigError: Naming the key, what is wrong with it, and what would be right.
     """
     values = resolved(config)
+    check_groups(values)
+    check_pair(values)
+
+
+def check_groups(values: dict[str, Any]) -> None:
+    """Check every group of a resolved configuration against its constructor."""
     for group in GROUPS:
         if values.get(group):
             check_group(group, values[group])
-    check_pair(values)
 
 
 def check_group(group: str, values: dict[str, Any]) -> None:
@@ -82,8 +87,15 @@ def asked(protocol: ClassSource) -> str | None:
 def _able(asks: str) -> list[str]:
     from dynbench.config.compose import choices, read_choice
 
-    cards = {name: read_choice("model", name) for name in choices("model")}
-    return [name for name, card in cards.items() if asks in answers(read_class(card["_target_"]))]
+    return [name for name in choices("model") if asks in _answers_of(read_choice("model", name))]
+
+
+def _answers_of(card: dict[str, Any]) -> frozenset[str]:
+    """What a model file's class can be asked; nothing if there is no such class."""
+    try:
+        return answers(read_class(card.get("_target_", "")))
+    except ConfigError:
+        return frozenset()
 
 
 def _hint(key: str, known: dict) -> str:

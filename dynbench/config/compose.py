@@ -25,6 +25,9 @@ from dynbench.errors import ConfigError
 CONF = Path(__file__).resolve().parents[2] / "conf"
 PLUGINS = "DYNBENCH_PLUGINS"
 
+# OmegaConf's names of types, in words a user of YAML would use.
+_PLAIN_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false", "Bool": "true or false"}
+
 
 def plugin_folders() -> list[Path]:
     """Folders named by ``DYNBENCH_PLUGINS``: Python files at their top, YAML files under ``conf/``.
@@ -105,11 +108,8 @@ def unknown_choice(group: str, name: str) -> str:
     """The message for a choice that does not exist."""
     known = choices(group)
     close = difflib.get_close_matches(name, known, n=1)
-    return (
-        f"{group}={name} is unknown"
-        + (f"; did you mean '{close[0]}'?" if close else "")
-        + (f" Choices: {', '.join(known)}" if known else "")
-    )
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{group}={name} is unknown; {hint}choices: {', '.join(known) or 'none'}"
 
 
 def explain(error: Exception, overrides: Sequence[str]) -> str:
@@ -121,6 +121,12 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
         return _unknown_key(_full_key(text) or match[1], overrides)
     if match := re.search(r"You must specify '(\w+)'", text):
         return f"{match[1]} is not chosen; choose one with {match[1]}=NAME: {', '.join(choices(match[1]))}"
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{match[1]} names several values; sweep over them with -m, or quote a list: 'key=[a,b]'"
+    if match := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text):
+        return f"{_full_key(text)} is {match[1]!r}; expected {_PLAIN_TYPES.get(match[2], match[2])}"
+    if match := re.search(r"Value '(.*)' is not a valid (\w+) ", text):
+        return f"{_full_key(text)} is {match[1]!r}; expected {_PLAIN_TYPES.get(match[2].title(), match[2])}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     key = _full_key(text)
     return (f"{key}: " if key and key not in lines[0] else "") + lines[0]
@@ -152,8 +158,14 @@ def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
     if not parent:
         return [*schema.Settings.__dataclass_fields__]
     group = parent.split(".")[0]
-    chosen = dict(part.split("=", 1) for part in overrides if "=" in part).get(group)
+    chosen = {**default_choices(), **dict(part.split("=", 1) for part in overrides if "=" in part)}.get(group)
     try:
-        return [key for key in read_choice(group, chosen) if key != "defaults"] if chosen else choices(group)
-    except (ConfigError, OSError):
+        return [key for key in read_choice(group, chosen) if key != "defaults" and key[0] != "_"] if chosen else []
+    except ConfigError:
         return []
+
+
+def default_choices() -> dict[str, str]:
+    """What is chosen in each group when nothing is said."""
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {group: name for item in defaults if isinstance(item, dict) for group, name in item.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from dynbench.config.compose import CONF, choice_path, choices, read_choice
+from dynbench.config.compose import CONF, choice_path, choices, enable_plugins, read_choice
 from dynbench.config.source import read_class
 from dynbench.errors import ConfigError
 
@@ -49,6 +49,7 @@ def help_text(overrides: Sequence[str]) -> str:
     Raises:
         ConfigError: If a named choice does not exist.
     """
+    enable_plugins()
     chosen = dict(word.split("=", 1) for word in overrides if "=" in word and word.split("=", 1)[0] in _GROUPS)
     if chosen:
         return "\n\n".join(_settings(group, name) for group, name in chosen.items())
@@ -57,7 +58,7 @@ def help_text(overrides: Sequence[str]) -> str:
 
 
 def _overview(group: str, meaning: str) -> str:
-    rows = [f"  {name:<22}{_title(group, name)}" for name in choices(group)]
+    rows = [f"  {name:<24}{_title(group, name)}" for name in choices(group)]
     return "\n".join([f"{group}=…  {meaning}", *rows])
 
 

@@ -76,11 +76,11 @@ class LinkMetrics(Metric):
         aucs, aps = (np.array([float(v) for v in values]) for values in (self.aucs, self.aps))
         if np.isnan(aucs).all():
             raise RunError("no step has both links and non-links among its test pairs; the data are too small for this")
-        overall = {"macro_auc": float(np.nanmean(aucs)), "macro_ap": float(np.nanmean(aps))}
-        if self.pooled:
-            scores, labels = torch.cat(list(self.scores)), torch.cat(list(self.labels))
-            overall |= {"micro_auc": auc(scores, labels), "micro_ap": average_precision(scores, labels)}
-        return overall
+        macro = {"macro_auc": float(np.nanmean(aucs)), "macro_ap": float(np.nanmean(aps))}
+        if not self.pooled:
+            return macro
+        scores, labels = torch.cat(list(self.scores)), torch.cat(list(self.labels))
+        return {"micro_auc": auc(scores, labels), "micro_ap": average_precision(scores, labels), **macro}
 
     def per_step(self) -> list[dict[str, float]]:
         """One mapping per step: ``step``, ``n``, ``auc``, ``ap`` (``None`` where a class is missing)."""

@@ -26,21 +26,19 @@ def random_walk_kl(mean: Tensor, log_variance: Tensor, wide: float, drift: float
     Returns:
         ``(n,)`` divergences, summed over steps and coordinates.
     """
-    return standard_kl(mean[:1], log_variance[:1], wide) + _walk_kl(mean, log_variance, drift)
+    steps, _, dim = mean.shape
+    # A variance counts once against the wide prior or its predecessor, and once more as a predecessor itself.
+    precision = torch.full((steps, 1), 2 / drift**2, device=mean.device)
+    precision[-1] = 1 / drift**2
+    precision[0] = 1 / wide**2 + (1 / drift**2 if steps > 1 else 0)
+    spread = precision * log_variance.exp().sum(-1) - log_variance.sum(-1)
+    moved = mean[0].square().sum(-1) / wide**2 + mean.diff(dim=0).square().sum((0, 2)) / drift**2
+    constant = dim * (2 * math.log(wide) + (steps - 1) * 2 * math.log(drift) - steps)
+    return 0.5 * (spread.sum(0) + moved + constant)
 
 
 def standard_kl(mean: Tensor, log_variance: Tensor, wide: float) -> Tensor:
     """``(n,)`` KL divergences to ``N(0, wide^2)``, every step on its own; arguments as in :func:`random_walk_kl`."""
+    steps, _, dim = mean.shape
     terms = (log_variance.exp() + mean.square()) / wide**2 - log_variance
-    return _half_sum(terms, 2 * math.log(wide) - 1)
-
-
-def _walk_kl(mean: Tensor, log_variance: Tensor, drift: float) -> Tensor:
-    variance = log_variance.exp()
-    moved = variance[1:] + variance[:-1] + (mean[1:] - mean[:-1]).square()
-    return _half_sum(moved / drift**2 - log_variance[1:], 2 * math.log(drift) - 1)
-
-
-def _half_sum(terms: Tensor, constant: float) -> Tensor:
-    steps, _, dim = terms.shape
-    return 0.5 * (terms.sum(dim=(0, 2)) + torch.tensor(steps * dim * constant))
+    return 0.5 * (terms.sum((0, 2)) + steps * dim * (2 * math.log(wide) - 1))

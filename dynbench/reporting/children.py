@@ -66,7 +66,7 @@ class Brood:
         with self._lock:
             if self._stopped:
                 raise OSError("stopped by the user")
-            # A session of its own: Ctrl-C reaches this process only, which then ends the others in order.
+            # A process group of its own: Ctrl-C reaches this process only, which then ends the others in order.
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

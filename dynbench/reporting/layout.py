@@ -93,10 +93,10 @@ def lay_out(table: Table, cells: Sequence[Cell], budget: str) -> Sheet:
 
 
 def number(value: float, digits: int, sign: bool = False) -> str:
-    """A number with a typographic minus; never a negative zero."""
+    """A number with a typographic minus; zero has no sign."""
     text = f"{value:{'+' if sign else ''}.{digits}f}"
     if not text.strip("+-0."):
-        text = text.replace("-", "+" if sign else "")
+        text = text.lstrip("+-")
     return text.replace("-", "−")
 
 

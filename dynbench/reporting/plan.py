@@ -81,9 +81,10 @@ class Planner:
         self._seeds: list[int] = list(read_choice("budget", budget)["seeds"])
         self._known: dict[tuple[str, ...], tuple[tuple[Run, ...], Obstacle | None]] = {}
 
-    def seeds(self, table: Table) -> list[int]:
+    def seeds(self, table: Table, row: Row, column: Column) -> list[int]:
         """The seeds of a cell."""
-        return list(range(table.runs[self.budget])) if self.budget in table.runs else self._seeds
+        runs = table.cell_runs(row, column, self.budget)
+        return self._seeds if runs is None else list(range(runs))
 
     def plan(self, table: Table) -> list[CellPlan]:
         """All cells of a table, row by row.
@@ -96,7 +97,7 @@ class Planner:
     def _cell(self, table: Table, row: Row, column: Column) -> CellPlan:
         own = table.cell_overrides(row, column, self.budget)
         overrides = merge(own, self._extra)
-        seeds = self.seeds(table)
+        seeds = self.seeds(table, row, column)
         key = (*overrides, *map(str, seeds))
         if key not in self._known:
             try:

@@ -102,11 +102,12 @@ class Skip:
 
 @dataclass(frozen=True)
 class Special:
-    """Cells that need overrides or a note of their own."""
+    """Cells that need overrides, a note or a number of runs of their own."""
 
     where: Where
     overrides: tuple[str, ...] = ()
     note: str = ""
+    runs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,11 @@ class Table:
     def cell_note(self, row: Row, column: Column, budget: str) -> str:
         """The notes of a cell's special entries."""
         return " ".join(s.note for s in self.specials if s.note and s.where.covers(row.name, column.name, budget))
+
+    def cell_runs(self, row: Row, column: Column, budget: str) -> int | None:
+        """The number of runs of a cell; ``None`` if the budget's own seeds are to be used."""
+        covering = (s for s in self.specials if s.runs is not None and s.where.covers(row.name, column.name, budget))
+        return next((special.runs for special in covering), self.runs.get(budget))
 
     def skip_reason(self, row: Row, column: Column, budget: str) -> str | None:
         """Why a cell is not run at a budget, or ``None``."""
@@ -286,7 +292,8 @@ def _skip(part: Fields, rows: list[str], columns: list[str]) -> Skip:
 
 def _special(part: Fields, rows: list[str], columns: list[str]) -> Special:
     where = _where(part, rows, columns)
-    special = Special(where, part.overrides("overrides"), part.text("note", default=""))
+    runs = part.integer("runs", least=1) if part.peek("runs") is not None else None
+    special = Special(where, part.overrides("overrides"), part.text("note", default=""), runs)
     part.finish()
     return special
 

@@ -1,10 +1,16 @@
 """Planning and aggregation: numbers, statuses and reasons."""
 
+import re
 import statistics
+import subprocess
+import sys
 
 import pytest
 
+from dynbench.config.check import resolved
+from dynbench.config.compose import compose
 from dynbench.errors import ConfigError
+from dynbench.records import identify
 from dynbench.reporting.plan import Planner
 from dynbench.reporting.table import load
 
@@ -41,8 +47,6 @@ def test_every_cell_without_a_number_says_why(lab):
         "not_built",
         "model 'future' is not built yet: there is no conf/model/future.yaml",
     )
-    assert said["unwritten", "alpha"][0] == "not_built"
-    assert "labclasses defines no class 'Nobody'" in said["unwritten", "alpha"][1]
     assert said["embedder", "alpha"][0] == "unsupported"
     assert "cannot be run under protocol=pairs" in said["embedder", "alpha"][1]
 
@@ -51,6 +55,13 @@ def test_a_model_that_appears_later_is_picked_up(lab):
     assert lab.cells()["future", "alpha", "auc"].status == "not_built"
     lab.put("model", "future", "{name: future, _target_: labclasses.Scorer}")
     assert lab.cells()["future", "alpha", "auc"].status == "not_run"
+
+
+def test_a_model_whose_class_is_not_written_yet(lab):
+    lab.put("model", "future", "{name: future, _target_: labclasses.Nobody}")
+    cell = lab.cells()["future", "alpha", "auc"]
+    assert cell.status == "not_built"
+    assert "labclasses defines no class 'Nobody'" in cell.reason
 
 
 def test_a_skip_holds_for_its_budget_only_and_not_against_records(lab):
@@ -123,10 +134,23 @@ def test_a_change_that_the_table_asks_for_is_no_reason(lab):
 
 def test_seeds_come_from_the_budget_unless_the_table_says(lab):
     table = load("lab_table1")
-    assert Planner("quick").seeds(table) == [0, 1, 2]
-    assert Planner("paper").seeds(table) == list(range(10))
+    cell = (table.rows[0], table.columns[0])
+    assert Planner("quick").seeds(table, *cell) == [0, 1, 2]
+    assert Planner("paper").seeds(table, *cell) == list(range(10))
     with pytest.raises(ConfigError, match="did you mean 'quick'"):
         Planner("quik")
+
+
+def test_a_cell_may_have_more_runs_than_its_table(lab):
+    text = (lab.conf / "table" / "lab_table1.yaml").read_text()
+    first = "- {row: good, column: beta, overrides"
+    more = "- {row: good, column: alpha, budget: quick, runs: 7}"
+    lab.put("table", "lab_table1", re.sub(rf"^( *){re.escape(first)}", rf"\1{more}\n\1{first}", text, flags=re.M))
+    table = load("lab_table1")
+    good, alpha, beta = table.rows[0], *table.columns[:2]
+    assert Planner("quick").seeds(table, good, alpha) == list(range(7))
+    assert Planner("quick").seeds(table, good, beta) == [0, 1, 2]
+    assert Planner("paper").seeds(table, good, alpha) == list(range(10))
 
 
 @pytest.mark.parametrize(
@@ -146,3 +170,18 @@ def test_further_overrides_lead_to_other_runs(lab):
     plain, wide = (Planner("quick", extra).plan(table)[0].runs[0] for extra in ((), ("trainer.devices=2",)))
     assert plain.path != wide.path
     assert wide.path == lab.identity(*GOOD, "trainer.devices=2", "seed=0").path("")
+
+
+def test_the_record_lies_where_the_typed_run_would_put_it(lab):
+    run = Planner("quick").plan(load("lab_table1"))[1].runs[2]
+    assert run.overrides == (
+        *("protocol=pairs", "data=beta", "model=good", "model.dim=16"),
+        *("budget=quick", "seed=2"),
+    )
+    assert run.path == identify(resolved(compose(run.overrides))).path("")
+
+
+def test_nothing_heavy_is_imported():
+    program = "import sys, dynbench.reporting.make, dynbench.reporting.published, dynbench.reporting.summary; "
+    program += "sys.exit(any(name in sys.modules for name in ('torch', 'pytorch_lightning', 'pandas')))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

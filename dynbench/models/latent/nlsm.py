@@ -48,6 +48,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dynbench.contract import Block, Queries
+from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.nn.random_walk import random_walk_kl
@@ -93,10 +94,10 @@ def link_logits(z: Tensor, terms: Interaction, step: Tensor, src: Tensor, dst: T
     """
     nodes = z.shape[1]
     source, target = step * nodes + src, step * nodes + dst
-    alone = torch.stack([(z * terms.a[:, None]).sum(-1), (z * terms.b[:, None]).sum(-1)]).flatten(1)
+    alone_source, alone_target = (z @ torch.stack([terms.a, terms.b], dim=-1)).flatten(0, 1).unbind(-1)
     weighted, plain = (z * terms.d[:, None]).flatten(0, 1), z.flatten(0, 1)
     together = (weighted.index_select(0, source) * plain.index_select(0, target)).sum(-1)
-    return terms.c[step] + alone[0].index_select(0, source) + alone[1].index_select(0, target) + together
+    return terms.c[step] + alone_source.index_select(0, source) + alone_target.index_select(0, target) + together
 
 
 class NLSM(pl.LightningModule, Model):
@@ -143,6 +144,9 @@ class NLSM(pl.LightningModule, Model):
         update_bias: float = 4.0,
     ):
         super().__init__()
+        require_positive(dim=dim, epochs=epochs, steps_per_epoch=steps_per_epoch, edges_per_step=edges_per_step)
+        require_positive(learning_rate=learning_rate, node_wide=node_wide, node_drift=node_drift)
+        require_positive(matrix_wide=matrix_wide, matrix_drift=matrix_drift)
         self.dim, self.epochs, self.steps_per_epoch = dim, epochs, steps_per_epoch
         self.edges_per_step, self.weights, self.kl_weight = edges_per_step, weights, kl_weight
         self.learning_rate = learning_rate

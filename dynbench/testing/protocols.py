@@ -1,0 +1,185 @@
+"""What every protocol must hold to, whatever the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from hydra.utils import get_class
+from torch import Tensor
+
+from dynbench.config.check import asked
+from dynbench.config.compose import read_choice
+from dynbench.contract import Block, Episode, Queries
+from dynbench.graph import TemporalGraph
+from dynbench.models.base import Model
+from dynbench.protocols.base import Protocol
+from dynbench.sampling.pairs import PairIndex
+from dynbench.testing.stage import check_settings, make, require, source, tell, tiny_graph
+from dynbench.training import Trainer
+
+
+def check_protocol(name: str) -> None:
+    """All checks of a protocol, on a directed and an undirected graph."""
+    check_settings("protocol", name)
+    check_stated(name)
+    for directed in (False, True):
+        for check in PROTOCOL_CHECKS:
+            check(name, directed)
+
+
+def check_stated(protocol: str) -> None:
+    """What the source text declares is legal, and is what the class declares."""
+    stated, kind = source("protocol", protocol), get_class(read_choice("protocol", protocol)["_target_"])
+    require(issubclass(kind, Protocol), f"{protocol} is no dynbench.protocols.base.Protocol")
+    require(asked(stated) == kind.asks, f"'asks' of {protocol} is not written as a literal: {kind.asks}")
+    require(stated.attributes.get("version") == kind.version, f"'version' of {protocol} is not written as a literal")
+    require(kind.asks in ("score", "rank", "embed", None), f"{protocol} asks for '{kind.asks}', which no model answers")
+    require(kind.view in ("snapshots", "events"), f"{protocol} wants a view '{kind.view}', which no dataset has")
+    require(type(kind.version) is int and kind.version >= 1, f"{protocol} has no version")
+
+
+def check_episodes(protocol: str, directed: bool = False) -> None:
+    """As many episodes as announced, in order of time, each with a history from before what is asked."""
+    inner = make("protocol", protocol)
+    graph = tiny_graph(inner.view, directed)
+    episodes = list(inner.episodes(graph, 0))
+    announced = inner.num_episodes(graph)
+    require(len(episodes) == announced, f"{protocol} announces {announced} episodes and has {len(episodes)}")
+    require((inner.asks is None) == (not episodes), f"{protocol} asks for '{inner.asks}' in {len(episodes)} episodes")
+    last = -np.inf
+    for episode in episodes:
+        blocks = list(episode.test)
+        require(bool(blocks), f"{protocol} asks nothing in '{episode.name}'")
+        times = [float(block.queries.time.min()) for block in blocks]
+        require(times == sorted(times), f"the blocks of '{episode.name}' of {protocol} are not in order of time")
+        require(times[0] >= last, f"{protocol} asks '{episode.name}' after a later one")
+        last = times[0]
+        newest = float(episode.history.time.max())
+        require(newest < times[0], f"the history of '{episode.name}' of {protocol} reaches into what is asked")
+        known = graph.before(newest + 1)
+        same = all(torch.equal(getattr(episode.history, part), getattr(known, part)) for part in ("src", "dst", "time"))
+        require(same, f"the history of '{episode.name}' of {protocol} is not what happened up to then")
+        steps = [block.step for block in blocks]
+        require(steps == sorted(set(steps)), f"blocks of one step must come as one in '{episode.name}' of {protocol}")
+
+
+def check_questions(protocol: str, directed: bool = False) -> None:
+    """Labelled pairs: positives are links, negatives never, no pair twice, classes balanced or all pairs asked."""
+    inner = make("protocol", protocol)
+    graph = tiny_graph(inner.view, directed)
+    for episode in inner.episodes(graph, 0):
+        for block in [*episode.test, *episode.validation]:
+            require(len(block.queries) == len(block.answers), f"{protocol} has answers without queries")
+            if block.queries.dst is None:
+                continue
+            sets = [(block.queries, block.answers), *([block.support] if block.support else [])]
+            for queries, answers in sets:
+                _check_labels(protocol, graph, queries, answers)
+        _check_disjoint(protocol, graph, episode)
+
+
+def _check_labels(protocol: str, graph: TemporalGraph, queries: Queries, answers: Tensor) -> None:
+    require(bool(((answers == 0) | (answers == 1)).all()), f"{protocol} labels pairs other than by 0 and 1")
+    linked = PairIndex(graph).contains(queries.time, queries.src, queries.dst)
+    require(torch.equal(linked, answers == 1), f"a label of {protocol} is not what the graph says")
+    negative = answers == 0
+    require(bool((queries.src != queries.dst)[negative].all()), f"{protocol} takes a self-loop for a non-link")
+    keys = _keys(graph, queries)
+    require(len(keys.unique()) == len(keys), f"{protocol} asks about a pair twice in one block")
+    pairs = graph.num_nodes * (graph.num_nodes - 1) // (1 if graph.directed else 2)
+    balanced = int(negative.sum()) * 2 == len(answers)
+    require(balanced or len(queries) == pairs, f"{protocol} has neither as many non-links as links nor all pairs")
+
+
+def _check_disjoint(protocol: str, graph: TemporalGraph, episode: Episode) -> None:
+    """No link that is asked about is given away for model selection or for the protocol's own read-out."""
+    given = [(block.queries, block.answers) for block in episode.validation]
+    given += [block.support for block in episode.test if block.support]
+    links = torch.cat([_keys(graph, queries[answers == 1]) for queries, answers in given] or [torch.empty(0).long()])
+    for block in episode.test:
+        if block.queries.dst is not None:
+            tested = _keys(graph, block.queries[block.answers == 1])
+            require(not bool(torch.isin(tested, links).any()), f"{protocol} gives away links that it asks about")
+
+
+def _keys(graph: TemporalGraph, queries: Queries) -> Tensor:
+    return PairIndex(graph).key(queries.time, queries.src, queries.dst)
+
+
+def check_same_pairs(protocol: str, directed: bool = False) -> None:
+    """The seed alone decides what is asked; neither torch's nor NumPy's global state plays a part or is moved."""
+    inner = make("protocol", protocol)
+    graph = tiny_graph(inner.view, directed)
+    told = []
+    for other in (1, 2):
+        torch.manual_seed(other)
+        np.random.seed(other)
+        states = torch.get_rng_state(), np.random.get_state()[1].copy()
+        told.append(_asked(inner, graph, 0))
+        require(torch.equal(torch.get_rng_state(), states[0]), f"{protocol} draws from torch's global generator")
+        require((np.random.get_state()[1] == states[1]).all(), f"{protocol} draws from NumPy's global generator")
+    require(_equal(told[0], told[1]), f"{protocol} asks otherwise in a second run of one seed")
+    require(_equal(told[0], _asked(make("protocol", protocol), graph, 0)), f"{protocol} remembers earlier runs")
+
+
+def _asked(protocol: Protocol, graph: TemporalGraph, seed: int) -> list[Block]:
+    return [block for episode in protocol.episodes(graph, seed) for block in (*episode.test, *episode.validation)]
+
+
+def _equal(ones: Sequence[Block], others: Sequence[Block]) -> bool:
+    def parts(block: Block) -> list[Tensor]:
+        return [part for part in (*block.queries._parts(), block.answers) if part is not None]
+
+    return len(ones) == len(others) and all(
+        torch.equal(a, b)
+        for one, other in zip(ones, others, strict=True)
+        for a, b in zip(parts(one), parts(other), strict=True)
+    )
+
+
+class ConstantModel(Model):
+    """Knows nothing: all pairs, candidates and nodes are the same to it."""
+
+    answers = frozenset({"score", "rank", "embed"})
+
+    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
+        """Remember the number of nodes."""
+        self.num_nodes = history.num_nodes
+
+    def score(self, queries: Queries) -> Tensor:
+        """Zeros."""
+        return torch.zeros(len(queries))
+
+    def rank(self, queries: Queries) -> Tensor:
+        """Zeros."""
+        return torch.zeros(len(queries), self.num_nodes)
+
+    def embed(self, times: Tensor) -> Tensor:
+        """Ones."""
+        return torch.ones(len(times), self.num_nodes, 2)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The number of nodes."""
+        return {"num_nodes": torch.tensor(self.num_nodes)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore it."""
+        self.num_nodes = int(state["num_nodes"])
+
+
+def check_chance(protocol: str, directed: bool = False) -> None:
+    """A model that tells nothing apart gets an AUC of one half, per step, averaged and pooled."""
+    inner = make("protocol", protocol)
+    if inner.asks is None:
+        return
+    story = tell(ConstantModel(), inner, tiny_graph(inner.view, directed))
+    overall, steps = story.metrics.compute(), story.metrics.per_step()
+    areas = {name: value for name, value in overall.items() if name.rpartition("_")[2] == "auc"}
+    areas |= {f"auc of step {row['step']}": row["auc"] for row in steps if row.get("auc") is not None}
+    wrong = {name: value for name, value in areas.items() if value != 0.5}
+    require(not wrong, f"a constant model gets {wrong} under {protocol}")
+
+
+PROTOCOL_CHECKS = (check_episodes, check_questions, check_same_pairs, check_chance)

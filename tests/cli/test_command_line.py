@@ -1,0 +1,251 @@
+"""The command as its user meets it: every test here starts ``run.py`` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ("budget=smoke", "data=nlsm_process", "data.nodes=40", "data.steps=4", "data.density=0.15")
+
+
+class Command:
+    """Starts ``run.py`` with its results and work folders below a temporary one."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "DYNBENCH_CACHE": str(folder / "cache")}
+        self.environment.pop("DYNBENCH_PLUGINS", None)
+
+    def words(self, *words: str) -> list[str]:
+        places = (f"results_dir={self.folder / 'results'}", f"work_dir={self.folder / 'runs'}")
+        return [sys.executable, str(ROOT / "run.py"), *words, *places]
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            self.words(*words), capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=300
+        )
+        text = done.stdout + done.stderr
+        assert done.returncode == code, text
+        return text
+
+    def records(self) -> list[dict]:
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("results/records/*/*.json"))]
+
+    def leftovers(self) -> list[Path]:
+        return [path for path in self.folder.rglob("*.part*")]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+def numbers(record: dict) -> tuple:
+    return record["metrics"], record["steps"], record["checksums"]
+
+
+def test_a_run_leaves_a_record_and_says_where(command):
+    text = command(*TINY)
+    (record,) = command.records()
+    assert record["status"] == "finished"
+    assert record["model"] == "nlsm" and record["budget"] == "smoke"
+    assert [step["step"] for step in record["steps"]] == [1, 2, 3]
+    assert 0 < record["metrics"]["micro_auc"] < 1
+    assert record["cuts"] == {"model.epochs": [3, 1000]}
+    assert record["environment"]["packages"]["torch"]
+    assert str(command.folder) not in json.dumps(record)
+    assert "micro_auc" in text and "record" in text and ".json" in text
+
+
+def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_finished(command):
+    sweep = ("-m", *TINY, "model=none,last_snapshot", "seed=0,1")
+    text = command(*sweep, code=1)
+    assert "model=none cannot be run" in text and "2 of the sweep's runs failed" in text
+    first = command.records()
+    assert sorted((r["model"], r["seed"], r["status"]) for r in first) == [
+        ("last_snapshot", 0, "finished"),
+        ("last_snapshot", 1, "finished"),
+        ("none", 0, "failed"),
+        ("none", 1, "failed"),
+    ]
+    assert all("ConfigError" in r["reason"] for r in first if r["status"] == "failed")
+    assert command(*sweep, code=1).count("finished before") == 2
+    assert [r["created"] for r in command.records() if r["status"] == "finished"] == [
+        r["created"] for r in first if r["status"] == "finished"
+    ]
+    assert not command.leftovers()
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, tmp_path):
+    slow = (*TINY, "model.epochs=300", "checkpoint_seconds=0.1", "progress=false")
+    process = subprocess.Popen(command.words(*slow), env=command.environment, cwd=tmp_path)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/episode-1*.ckpt")):
+        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not command.records()
+    command(*slow)
+    (resumed,) = command.records()
+    whole = Command(tmp_path / "whole")
+    whole.folder.mkdir()
+    whole(*slow)
+    assert numbers(resumed) == numbers(whole.records()[0])
+
+
+def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
+    process = subprocess.Popen(
+        command.words(*TINY, "model.epochs=100000", "checkpoint_seconds=0.2"),
+        env=command.environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/*.ckpt")):
+        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on from here" in complaint
+    assert "Traceback" not in complaint
+    assert not command.records() and not command.leftovers()
+
+
+def test_two_processes_give_what_one_gives(command):
+    longer = (*TINY, "model.epochs=20")
+    command(*longer)
+    command(*longer, "trainer=ddp_cpu")
+    one, two = sorted(command.records(), key=lambda record: record["config"]["trainer"]["devices"])
+    assert two["config"]["trainer"]["devices"] == 2
+    assert one["checksums"] == two["checksums"]
+    assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-3)
+
+
+def test_a_sweep_over_two_processes_runs_each_member_once(command):
+    command("-m", *TINY, "trainer=ddp_cpu", "seed=0,1")
+    assert [record["seed"] for record in command.records()] == [0, 1]
+    assert all(record["status"] == "finished" for record in command.records())
+
+
+@pytest.mark.parametrize("logger", ["csv", "wandb", "tensorboard", "none"])
+def test_every_logger_works_without_an_account(command, logger):
+    command.environment |= {"WANDB_MODE": "offline"} if logger == "wandb" else {}
+    command.environment.pop("WANDB_API_KEY", None)
+    command(*TINY, f"logger={logger}", "logger.log_every=1")
+    found = {
+        "csv": list(command.folder.glob("runs/*/log/version_0/metrics.csv")),
+        "wandb": list(command.folder.glob("runs/*/wandb/offline-run-*/*.wandb")),
+        "tensorboard": list(command.folder.glob("runs/*/tensorboard/version_0/events.*")),
+    }
+    assert [name for name, files in found.items() if files] == ([] if logger == "none" else [logger])
+    if logger == "csv":
+        lines = found["csv"][0].read_text().splitlines()
+        assert len(lines) == 1 + 3 * 3, "a line per step of three fits"
+
+
+def test_a_folder_of_ones_own(command, tmp_path):
+    own = tmp_path / "mine"
+    own.mkdir()
+    (own / "edges.csv").write_text("src,dst,t\n0,1,0\n1,2,5\n2,3,11\n0,1,12\n3,0,19\n0,1,25\n1,2,26\n")
+    command("data=custom", f"data.path={own}", "data.window=10", "data.directed=false", "model=decayed_count",
+            "protocol=single_step_allpairs")  # fmt: skip
+    (record,) = command.records()
+    assert record["sizes"]["nodes"] == 4 and record["sizes"]["steps"] == 3
+    # Snapshots {01, 12}, {23, 01, 03}, {01, 12}. By hand: step 1 wins 3.5 of its 3 x 3 comparisons, step 2 wins 6 of 8.
+    assert [step["n"] for step in record["steps"]] == [6, 6]
+    assert [step["auc"] for step in record["steps"]] == pytest.approx([3.5 / 9, 6 / 8])
+
+
+MISTAKES = {
+    "model=nslm": "model=nslm is unknown; did you mean 'nlsm'?",
+    "data=enrom": "data=enrom is unknown; did you mean 'enron'?",
+    "model.dimm=3": "there is no setting 'model.dimm'; did you mean 'model.dim'?",
+    "seeed=3": "there is no setting 'seeed'; did you mean 'seed'?",
+    "model.dim=wide": "model.dim is 'wide' (str); expected int",
+    "model.weights=heavy": "model.weights is 'heavy'; choose one of balanced, unbiased, none",
+    "seed=first": "seed is 'first'; expected a whole number",
+    "model=nlsm,bas": "sweep over them with -m",
+    "data=custom": "'data.path' cannot be read",
+}
+
+
+@pytest.mark.parametrize(("word", "message"), MISTAKES.items())
+def test_a_mistake_is_answered_in_one_sentence_without_torch(command, word, message):
+    command.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+    text = command(word, code=2)
+    said = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1 and message in said[0]
+    assert "Traceback" not in text
+    imported = {line.rsplit("|", 1)[-1].strip() for line in text.splitlines() if line.startswith("import time:")}
+    assert "omegaconf" in imported and "torch" not in imported
+
+
+LATE_MISTAKES = {
+    ("trainer=gpu",): "torch sees 0",
+    ("trainer.strategy=telepathy",): "Lightning refuses the trainer's settings",
+    ("model.dim=0",): "dim=0 must be greater than 0",
+    ("data.nodes=1",): "data.nodes=1 must be at least 2",
+    ("model.learning_rate=1e30", "model.epochs=60"): "the loss is",
+}
+
+
+@pytest.mark.parametrize(("words", "message"), LATE_MISTAKES.items(), ids=lambda value: str(value[0]))
+def test_a_run_that_cannot_be_leaves_a_record_with_the_reason(command, words, message):
+    if words == ("trainer=gpu",) and _gpu():
+        pytest.skip("this machine has a GPU")
+    text = command(*TINY, *words, code=1)
+    (said,) = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert message in said and "Traceback" not in text
+    (record,) = command.records()
+    assert record["status"] == "failed" and message in record["reason"]
+    assert not command.leftovers()
+
+
+def test_results_that_could_not_be_kept_stop_the_run_at_once(command):
+    (command.folder / "results").write_text("a file where a folder should be")
+    text = command(*TINY, code=1)
+    assert "cannot write" in text and "results_dir" in text and "Traceback" not in text
+
+
+def test_a_failure_does_not_replace_a_finished_record(command):
+    command(*TINY, "model=last_snapshot")
+    (before,) = command.records()
+    (command.folder / "cache").mkdir(exist_ok=True)
+    blocked = command.folder / "runs"
+    for path in sorted(blocked.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    blocked.rmdir()
+    blocked.write_text("a file where a folder should be")
+    command(*TINY, "model=last_snapshot", "force=true", code=1)
+    assert command.records() == [before]
+
+
+def test_help_names_every_choice(command):
+    text = command("--help")
+    for group in ("data", "model", "protocol", "budget", "trainer", "logger"):
+        for path in (ROOT / "conf" / group).glob("*.yaml"):
+            assert path.stem in text
+    assert "seed: 0" in text and "shell" not in text.splitlines()[0]
+    card = command("model=nlsm", "--help")
+    assert "Deviations:" in card and "kl_weight" in card
+
+
+def test_shell_completion_is_hydras(command):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), "-sc", "install=bash"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and "complete " in done.stdout
+
+
+def _gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,186 @@
+"""Making tables: what is run, what is left alone, and what happens when a run fails."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+from dynbench import records
+from dynbench.reporting import make
+from dynbench.reporting.children import Brood, describe
+
+
+class FakeRuns:
+    """Stands in for the processes: leaves the record that a run of the same command line would leave."""
+
+    def __init__(self, lab):
+        self.lab, self.commands, self.behaviour = lab, [], {}
+        self.single_thread = set()
+
+    def run(self, command, single_thread):
+        overrides = [word for word in command[2:] if not word.startswith(("results_dir", "progress"))]
+        identity = self.lab.identity(*overrides)
+        self.commands.append(command)
+        self.single_thread.add(single_thread)
+        what = next((do for part, do in self.behaviour.items() if part in str(identity)), None)
+        if isinstance(what, BaseException):
+            raise what
+        if isinstance(what, int):
+            return what, "some words\nerror: the disk is full\n"
+        self.lab.record(*overrides, reason=what or "", metrics={} if what else {"auc": 0.9, "ap": 0.8})
+        return (1 if what else 0), ""
+
+
+@pytest.fixture
+def fake(lab, monkeypatch):
+    runs, lock = FakeRuns(lab), threading.Lock()
+
+    def run(self, command, single_thread):
+        # Only one configuration can be composed at a time.
+        with lock:
+            return runs.run(command, single_thread)
+
+    monkeypatch.setattr(Brood, "run", run)
+    return runs
+
+
+def call(lab, *arguments):
+    return make.main(["--results-dir", str(lab.results), *arguments])
+
+
+def table_text(lab, ending="csv"):
+    return (lab.results / "tables" / f"lab_table1.{ending}").read_text()
+
+
+# Runnable at quick: Good on alpha and beta, Heavy on alpha; three seeds each.
+RUNS = 9
+
+
+def test_what_is_missing_is_run_and_finished_runs_are_left_alone(lab, fake, capsys):
+    assert call(lab) == 0
+    assert len(fake.commands) == RUNS
+    assert "9 finished, 0 failed" in capsys.readouterr().out
+    assert ",90,0,3," in table_text(lab)
+    assert call(lab) == 0
+    assert len(fake.commands) == RUNS
+
+
+def test_a_command_says_everything(lab, fake):
+    call(lab, "--only", "row=heavy,column=alpha", "--budget", "smoke", "--set", "trainer.devices=2")
+    (command,) = fake.commands
+    assert command[0] == sys.executable
+    assert command[1] == str(lab.conf.parent / "run.py")
+    said = ["protocol=pairs", "data=alpha", "model=good", "model.weights=heavy", "trainer.devices=2"]
+    assert command[2:] == [*said, "budget=smoke", "seed=0", "progress=false", f"results_dir='{lab.results}'"]
+
+
+def test_first_seeds_come_first(lab, fake):
+    call(lab)
+    seeds = [next(word for word in command if word.startswith("seed=")) for command in fake.commands]
+    assert seeds == ["seed=0"] * 3 + ["seed=1"] * 3 + ["seed=2"] * 3
+
+
+def test_a_failing_run_stops_nothing_and_is_tried_again_once(lab, fake, capsys):
+    fake.behaviour = {"good-alpha": "NaN in the loss"}
+    assert call(lab) == 1
+    assert len(fake.commands) == RUNS
+    said = capsys.readouterr()
+    assert "failed: lab_table1, Good, Alpha, seed 0: NaN in the loss" in said.err
+    assert "failed: NaN in the loss" in table_text(lab)
+    fake.behaviour, fake.commands = {}, []
+    assert call(lab) == 0
+    assert len(fake.commands) == 6
+    assert "NaN" not in table_text(lab)
+
+
+def test_a_killed_run_leaves_a_reason(lab, fake):
+    fake.behaviour = {"good-alpha-pairs-quick-s1": -9, "good-beta": 2}
+    assert call(lab) == 1
+    text = table_text(lab)
+    assert "seed 1 failed: the process was ended by SIGKILL (out of memory?)" in text
+    assert "the process ended with exit code 2: the disk is full" in text
+
+
+def test_a_run_that_cannot_be_started_stops_nothing(lab, fake):
+    fake.behaviour = {"good-beta": OSError("no such program")}
+    assert call(lab) == 1
+    assert len(fake.commands) == RUNS
+
+
+@pytest.mark.parametrize(("flag", "tried"), [((), RUNS - 2), (("--force-failed",), RUNS)])
+def test_absent_data_is_no_failure_and_is_asked_for_once(lab, fake, flag, tried, capsys):
+    fake.behaviour = {"good-beta": "dataset 'beta' is not available; looked in /x/y."}
+    assert call(lab, *flag) == 0
+    assert len(fake.commands) == tried
+    assert "3 without their data" in capsys.readouterr().out
+    assert ",unavailable,dataset 'beta' is not available" in table_text(lab)
+
+
+def test_no_run_only_writes(lab, fake):
+    assert call(lab, "--no-run") == 0
+    assert fake.commands == []
+    assert all(table_text(lab, ending) for ending in ("md", "csv", "tex"))
+
+
+def test_runs_shared_by_tables_are_run_once(lab, fake):
+    text = (lab.conf / "table" / "lab_table1.yaml").read_text()
+    lab.put("table", "lab_table2", text.replace("table: 1", "table: 2"))
+    assert call(lab, "--tables", "lab_table1", "lab_table2") == 0
+    assert len(fake.commands) == RUNS
+    assert ",90,0,3," in (lab.results / "tables" / "lab_table2.csv").read_text()
+
+
+def test_several_jobs(lab, fake):
+    assert call(lab, "--jobs", "3") == 0
+    assert (len(fake.commands), fake.single_thread) == (RUNS, {True})
+
+
+def test_interrupting_writes_the_tables(lab, fake, monkeypatch, capsys):
+    def interrupted(futures):
+        yield from list(real(futures))[:2]
+        raise KeyboardInterrupt
+
+    real = make._in_turn
+    monkeypatch.setattr(make, "_in_turn", interrupted)
+    assert call(lab) == make.INTERRUPTED
+    assert "interrupted" in capsys.readouterr().err
+    assert ",measured," in table_text(lab)
+
+
+def test_mistakes_are_said_in_a_sentence(lab, fake, capsys):
+    assert call(lab, "--only", "row=goood") == 2
+    assert "--only: 'row=goood'" in capsys.readouterr().err
+    assert call(lab, "--tables", "lab_table7") == 2
+    assert "did you mean 'lab_table1'" in capsys.readouterr().err
+    assert call(lab, "--budget", "fast") == 2
+    assert fake.commands == []
+
+
+def test_no_half_written_table_is_left(lab, fake):
+    call(lab)
+    assert {path.suffix for path in (lab.results / "tables").iterdir()} == {".md", ".csv", ".tex"}
+    assert all(record.finished for _, record in records.read_all(lab.results))
+
+
+def test_a_process_and_its_end():
+    code, words = Brood().run([sys.executable, "-c", "print('a'); raise SystemExit('b')"], single_thread=True)
+    assert (code, words.split()) == (1, ["a", "b"])
+    assert describe(code, words) == "the process ended with exit code 1: b"
+    assert describe(-15, "") == "the process was ended by SIGTERM"
+
+
+def test_stopping_ends_what_runs_and_starts_no_more():
+    brood, ends = Brood(), []
+    program = "import time; print('up', flush=True); time.sleep(60)"
+    thread = threading.Thread(target=lambda: ends.append(brood.run([sys.executable, "-c", program], False)))
+    thread.start()
+    while not brood._running:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    brood.stop()
+    thread.join(10)
+    assert ends
+    assert ends[0][0] != 0
+    with pytest.raises(OSError, match="stopped"):
+        brood.run([sys.executable, "-c", ""], False)

@@ -1,0 +1,125 @@
+"""Which published values a run stands beside, and the summary that shows them."""
+
+import logging
+
+import pytest
+from omegaconf import OmegaConf
+
+from dynbench.config.compose import compose
+from dynbench.records import Record
+from dynbench.reporting.published import find
+from dynbench.reporting.summary import format_summary
+
+
+def config(model="nlsm", data="enron", protocol="single_step_nlsm", **settings):
+    groups = {"model": {"name": model, "weights": "balanced", **settings}, "data": {"name": data}}
+    return {**groups, "protocol": {"name": protocol}, "budget": {"name": "quick"}}
+
+
+def test_a_run_finds_its_cell():
+    found = find(config())
+    assert [(one.table, one.row, one.column, one.metric, one.value, one.sd) for one in found] == [
+        ("nlsm_table2", "NLSM", "Enron", "micro_auc", 87.05, 0.3),
+        ("nlsm_table2", "NLSM", "Enron", "macro_auc", 86.24, 0.4),
+    ]
+    assert found[0].runs == 10
+    assert found[0].difference(0.88) == pytest.approx(0.95)
+    assert found == find(OmegaConf.create(config()))
+
+
+def test_the_row_that_says_most_is_meant():
+    assert {one.row for one in find(config(weights="unbiased"))} == {"NLSM (unbiased)"}
+    assert {one.row for one in find(config("bas", coupled=False))} == {"BAS (uncoupled)"}
+    assert {one.row for one in find(config("bas", coupled=True))} == {"BAS"}
+
+
+@pytest.mark.parametrize(
+    "other", [{"data": "synthetic_1"}, {"protocol": "multi_step"}, {"model": "adamic_adar"}, {"model": "nobody"}]
+)
+def test_nothing_is_published_for_other_runs(other):
+    assert find(config(**other)) == []
+
+
+def test_counts_are_found_too():
+    found = find(config("none", "uci", "statistics"))
+    assert {one.metric: one.value for one in found} == {"nodes": 1809, "links": 16822, "steps": 13, "relations": 1}
+    assert found[0].difference(1809) == 0
+
+
+def test_a_composed_configuration_finds_its_cell(lab):
+    found = find(compose(["model=good", "data=alpha", "protocol=pairs"]))
+    assert [(one.row, one.metric, one.value) for one in found] == [("Good", "auc", 87.05), ("Good", "ap", 80)]
+    # The special entry of this cell asks for model.dim=16; what the paper does not report is not found.
+    assert find(compose(["model=good", "data=beta", "protocol=pairs"])) == []
+    wide = find(compose(["model=good", "data=beta", "protocol=pairs", "model.dim=16"]))
+    assert [(one.metric, one.value) for one in wide] == [("ap", 70.5)]
+
+
+def test_a_broken_table_does_not_break_a_run(lab, caplog):
+    lab.put("table", "lab_table0", "rows: 3")
+    with caplog.at_level(logging.WARNING):
+        assert len(find(compose(["model=good", "data=alpha", "protocol=pairs"]))) == 2
+    assert "lab_table0" in caplog.text
+
+
+def record(**more):
+    values = {
+        "identity": "0123456789",
+        "model": "nlsm",
+        "data": "enron",
+        "protocol": "single_step_nlsm",
+        "budget": "quick",
+        "seed": 3,
+        "status": "finished",
+        "metrics": {"micro_auc": 0.8812, "macro_auc": 0.8601, "micro_ap": 0.9},
+        "cuts": {"model.epochs": [300, 1000]},
+        "overrides": ["model=nlsm", "model.dim=32", "seed=3"],
+        "seconds": {"fit": 125.2, "evaluate": 0.51, "total": 4000.0},
+        "peak_memory_mb": 612.4,
+    }
+    return Record(**{**values, **more})
+
+
+def test_summary_shows_all_that_matters():
+    text = format_summary(record(), find(config()), "results/records/enron/x.json")
+    lines = text.splitlines()
+    assert lines[0] == "nlsm on enron, single_step_nlsm, seed 3, budget quick: finished"
+    micro = next(line for line in lines if line.startswith("micro_auc"))
+    assert " ".join(micro.split()) == "micro_auc 88.12 87.05 ± 0.3 +1.07 nlsm_table2, NLSM, Enron (10 runs)"
+    assert "−0.23" in next(line for line in lines if line.startswith("macro_auc"))
+    assert next(line for line in lines if line.startswith("micro_ap")).split() == ["micro_ap", "90.00"]
+    for part in (
+        "cut at quick: model.epochs 300 of 1000",
+        "model.dim=32",
+        "comparable  yes",
+        "fit 2 min 05 s, evaluate 0.5 s, total 1 h 06 min",
+        "612 MiB",
+        "results/records/enron/x.json",
+    ):
+        assert part in text
+    assert max(map(len, lines)) <= 100
+
+
+def test_summary_without_published_values_and_of_failures():
+    text = format_summary(record(comparable=False, changed={"links": "new"}, cuts={}), [], "x.json")
+    assert "no table has a published value" in text
+    assert "not comparable with the paper: protocol.links=new" in text
+    failed = format_summary(record(status="failed", reason="word " * 60, metrics={}), [], "y" * 120)
+    assert failed.startswith("nlsm on enron, single_step_nlsm, seed 3, budget quick: failed")
+    assert max(len(line) for line in failed.splitlines() if "yyy" not in line) <= 100
+
+
+def test_summary_of_counts():
+    counts = {"nodes": 143, "links": 2347, "steps": 16, "relations": 1}
+    text = format_summary(
+        record(model="none", protocol="statistics", metrics=counts, cuts={}),
+        find(config("none", "enron", "statistics")),
+        "x.json",
+    )
+    assert next(line for line in text.splitlines() if line.startswith("links")).split()[:4] == [
+        "links",
+        "2347",
+        "2347",
+        "0",
+    ]
+    assert "143.00" not in text
