@@ -85,7 +85,7 @@ class Trainer:
             "gradient_clip_val": gradient_clip,
             "deterministic": deterministic,
         }
-        # Weight decay drives unused parameters and their moments into denormal numbers, which make a CPU ten times slower.
+        # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
         torch.set_flush_denormal(True)
         self.steps = 0
         self.seconds = 0.0

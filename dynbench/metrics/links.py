@@ -182,9 +182,10 @@ class FoldMetrics(Metric):
     def compute(self) -> dict[str, float]:
         """Overall metrics.
 
-        Of the test fold: ``auc``, ``ap``, ``f1`` with ``tp``, ``fp``, ``fn`` and ``tn`` at the ``threshold`` that is best on
-        validation, ``precision_at_k`` with as many pairs as there are links, ``calibration_error``, ``macro_ap`` (the
-        mean of the steps) and ``ap_<group>``. Of the validation fold: ``val_auc``, ``val_ap``, ``val_f1``.
+        Of the test fold: ``auc``, ``ap``, ``f1`` with ``tp``, ``fp``, ``fn`` and ``tn`` at the ``threshold`` that is
+        best on validation, ``precision_at_k`` with as many pairs as there are links, ``calibration_error``,
+        ``macro_ap`` (the mean of the steps) and ``ap_<group>``. Of the validation fold: ``val_auc``, ``val_ap``,
+        ``val_f1``.
         """
         scores, labels, kinds = self.fold("test")
         val_scores, val_labels, _ = self.fold("validation")

@@ -43,7 +43,7 @@ class ChronologicalSplit(Protocol):
     measures_validation = True
 
     def __init__(self, *, validation: float = 0.15, test: float = 0.15, bins: int = 10):
-        if not (0 < validation and 0 < test and validation + test < 1):
+        if not (validation > 0 and test > 0 and validation + test < 1):
             raise ConfigError(
                 f"protocol.validation={validation} and protocol.test={test} leave no part for one of training, "
                 "validation and test; both must be positive and their sum below 1"
@@ -72,8 +72,8 @@ class ChronologicalSplit(Protocol):
         for name, size in sizes.items():
             if not size:
                 raise DataError(
-                    f"the data have {len(units)} {what}, and a share of {getattr(self, name):g} of them leaves none for "
-                    f"{name}; take a shorter data.window or raise protocol.{name}"
+                    f"the data have {len(units)} {what}, and a share of {getattr(self, name):g} of them leaves none "
+                    f"for {name}; take a shorter data.window or raise protocol.{name}"
                 )
         first, second = len(units) - sum(sizes.values()), len(units) - sizes["test"]
         return units[:first], units[first:second], units[second:]
@@ -94,8 +94,8 @@ class Pair:
 class TemporalSplit(ChronologicalSplit):
     """Blocks are snapshots: all links of the next snapshot and as many non-links, given the snapshots before.
 
-    ``source``, ``order`` and the choices of links and non-links beyond the first are diagnoses of what may have gone into
-    published numbers; a run that changes them is marked as not comparable.
+    ``source``, ``order`` and the choices of links and non-links beyond the first are diagnoses of what may have gone
+    into published numbers; a run that changes them is marked as not comparable.
 
     Args:
         validation: Share of the pairs of snapshots that form the validation part, rounded down.
@@ -109,7 +109,7 @@ class TemporalSplit(ChronologicalSplit):
         source: What a model is given of the past: the ``previous`` snapshots; instead of the previous one the union of
             all up to it (``cumulative``); or, with a look into the future, the ``target`` itself or the union of
             ``everything``.
-        order: Pairs in the order of ``time``, or ``shuffled`` before they are cut into parts, which trains on the future.
+        order: Pairs in the order of ``time``, or ``shuffled`` before they are cut into parts: training on the future.
         bins: Bins of the calibration error.
     """
 
@@ -151,7 +151,7 @@ class TemporalSplit(ChronologicalSplit):
             pairs = [pairs[i] for i in order.tolist()]
         _, validation, test = self.cut(pairs, "usable pairs of consecutive snapshots")
         told, times = self._told(graph, pairs)
-        times = times[-len(validation) - len(test) :] + [told.require_steps()]
+        times = [*times[-len(validation) - len(test) :], told.require_steps()]
         asker = _Asker(graph, told, self.links, self.negatives)
         blocks = []
         for fold, part in enumerate((validation, test)):
@@ -166,8 +166,8 @@ class TemporalSplit(ChronologicalSplit):
     def _told(self, graph: TemporalGraph, pairs: Sequence[Pair]) -> tuple[TemporalGraph, list[int]]:
         """The graph as models meet it, and the time of each pair's target in it.
 
-        A diagnosis lays the pairs out one after the other, what is given at step ``3 k``, the target at ``3 k + 1``, and
-        nothing between them and the next pair, so that models need no knowledge of it.
+        A diagnosis lays the pairs out one after the other, what is given at step ``3 k``, the target at ``3 k + 1``,
+        and nothing between them and the next pair, so that models need no knowledge of it.
         """
         if self.source == "previous" and self.order == "time":
             return graph, [pair.target for pair in pairs]
@@ -232,8 +232,8 @@ class _Asker:
         found = draw_non_edges(index, step, len(src), nodes, generator)
         if found is None:
             raise DataError(
-                f"snapshot {pair.target} has {len(src)} links and fewer pairs without a link among its {len(nodes)} nodes; "
-                "cut the data into shorter windows"
+                f"snapshot {pair.target} has {len(src)} links and fewer pairs without a link among its {len(nodes)} "
+                "nodes; cut the data into shorter windows"
             )
         return found
 

@@ -74,7 +74,8 @@ def test_the_story_is_chronological_and_complete(empty):
         assert len(known) == len(graph.before(target))
         assert bool((known.time < target).all())
         known = dataclasses.replace(
-            known, **{name: torch.cat([getattr(known, name), getattr(block.reveal, name)]) for name in ("src", "dst", "time")}
+            known,
+            **{name: torch.cat([getattr(known, name), getattr(block.reveal, name)]) for name in ("src", "dst", "time")},
         )
         asked.append(target)
         assert target - 1 not in empty
@@ -108,14 +109,17 @@ def test_non_links_are_the_same_for_every_run_and_uniform():
     counts = torch.bincount(drawn, minlength=36).reshape(6, 6)
     assert bool((counts.diagonal() == 0).all())
     expected = len(drawn) / 30
-    chi2 = float((((counts - expected) ** 2 / expected).sum() - 6 * expected))
+    chi2 = float(((counts - expected) ** 2 / expected).sum() - 6 * expected)
     assert chi2 < 70  # 29 degrees of freedom; even the worst of 10,000 draws stays below
 
 
 def test_undirected_graphs_have_no_pair_twice():
     graph = random_graph(directed=False)
     for block in only(graph).test:
-        low, high = torch.minimum(block.queries.src, block.queries.dst), torch.maximum(block.queries.src, block.queries.dst)
+        low, high = (
+            torch.minimum(block.queries.src, block.queries.dst),
+            torch.maximum(block.queries.src, block.queries.dst),
+        )
         assert len(torch.unique(low * 25 + high)) == len(low)
 
 
@@ -177,8 +181,16 @@ def test_diagnoses_change_what_is_given_and_nothing_that_is_asked(source, order)
 @pytest.mark.parametrize(
     ("graph", "settings", "words"),
     [
-        (random_graph(steps=5), {}, "the data have 4 usable pairs of consecutive snapshots, and a share of 0.15 of them"),
-        (random_graph(nodes=3, links=60), {}, r"snapshot \d+ has 6 links and fewer pairs without a link among its 3 nodes"),
+        (
+            random_graph(steps=5),
+            {},
+            "the data have 4 usable pairs of consecutive snapshots, and a share of 0.15 of them",
+        ),
+        (
+            random_graph(nodes=3, links=60),
+            {},
+            r"snapshot \d+ has 6 links and fewer pairs without a link among its 3 nodes",
+        ),
         (random_graph(nodes=3, links=60), {"negatives": "source"}, "has a source that is linked to all nodes"),
     ],
 )

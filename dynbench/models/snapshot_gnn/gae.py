@@ -13,7 +13,8 @@ Equations:
 
 Deviations:
     * The original reconstructs the graph that it encodes, from the identity as features. As in the NGLP paper, it is
-      trained to score the links of the next snapshot, by the same loss and early stopping as NGLP, on learnable vectors.
+      trained to score the links of the next snapshot, by the same loss and early stopping as NGLP, on learnable
+      vectors.
     * The score is the same in both directions.
 """
 

@@ -14,8 +14,8 @@ Equations:
 
 Deviations:
     * All neighbours are averaged, none are sampled: snapshots are small.
-    * As in the NGLP paper, it is trained to score the links of the next snapshot, by the same loss and early stopping as
-      NGLP. The paper does not say what its inputs are; they are learnable vectors without degrees here.
+    * As in the NGLP paper, it is trained to score the links of the next snapshot, by the same loss and early stopping
+      as NGLP. The paper does not say what its inputs are; they are learnable vectors without degrees here.
 """
 
 from __future__ import annotations

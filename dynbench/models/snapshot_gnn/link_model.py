@@ -202,7 +202,9 @@ class SnapshotLinkModel(pl.LightningModule, Model):
         scores = [self.head(self.encode(snapshot), asked.src, asked.dst) for snapshot, asked, _ in judged]
         labels = torch.cat([answers for _, _, answers in judged])
         scores = torch.cat(scores).double().cpu()
-        return average_precision_score(labels.numpy(), scores.numpy()) if bool(scores.isfinite().all()) else float("nan")
+        return (
+            average_precision_score(labels.numpy(), scores.numpy()) if bool(scores.isfinite().all()) else float("nan")
+        )
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Mean binary cross-entropy over the links of the next snapshot and as many uniform non-links."""

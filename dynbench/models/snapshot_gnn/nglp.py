@@ -23,12 +23,12 @@ Equations:
         s_uv = w . relu(W [z_u | z_v] + c) + c'        loss = BCE(sigmoid(s), link)
 
 Deviations:
-    * The paper's text names a "temporal component (TGCN)" that its equations, algorithm and figure do not contain; there
-      is none here.
+    * The paper's text names a "temporal component (TGCN)" that its equations, algorithm and figure do not contain;
+      there is none here.
     * The degree formula and the values of dimension, dropout, learning rate and weight decay are lost in the published
       text. Those here were chosen on the validation part of CollegeMsg.
-    * It is not stated whether messages follow the direction of links. They run both ways (``message_passing``); scores are
-      directed in either case.
+    * It is not stated whether messages follow the direction of links. They run both ways (``message_passing``);
+      scores are directed in either case.
     * Non-links of a training step are drawn with replacement.
 """
 
