@@ -205,7 +205,7 @@ def _chained(fingerprint: str, block: Block) -> str:
 
 
 def _load(config: DictConfig, values: dict[str, Any], protocol: Protocol, record: Record) -> TemporalGraph:
-    where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"])
+    where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"], values["progress"])
     dataset = build(config.data, where=where) if _takes_where(config) else build(config.data)
     graph = dataset.load(protocol.view)
     if not len(graph):

@@ -6,6 +6,7 @@ slow on purpose, and nothing is shared with the package but its graphs.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -78,7 +79,7 @@ class PlainNLSM(nn.Module):
         loss = self.loss(non_edges, node_noise, matrix_noise)
         loss.backward()
         self.optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     def draw_non_edges(self, step: int) -> tuple[Tensor, Tensor]:
         """A uniform pair of known nodes for every edge of a snapshot; linked ones are dropped."""
@@ -128,7 +129,7 @@ class PlainNLSM(nn.Module):
         mean, log_variance = states[0]
         squares = (log_variance.exp() + mean**2) / self.wide**2
         total = 0.5 * (squares - log_variance + 2 * math.log(self.wide) - 1).sum()
-        for (before, before_log_variance), (mean, log_variance) in zip(states, states[1:], strict=False):
+        for (before, before_log_variance), (mean, log_variance) in itertools.pairwise(states):
             squares = (log_variance.exp() + before_log_variance.exp() + (mean - before) ** 2) / self.drift**2
             total = total + 0.5 * (squares - log_variance + 2 * math.log(self.drift) - 1).sum()
         return total

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     enable_plugins()
     # 'custom' is a template for a user's own folder and stands for no data of its own.
     names = options.names or [name for name in choices("data") if name != "custom"]
-    where = Locations.from_settings(options.data_dir, options.cache_dir, options.offline)
+    where = Locations.from_settings(options.data_dir, options.cache_dir, options.offline, progress=True)
     outcomes = {name: _resolve(name, where) for name in names}
     width = max(map(len, outcomes))
     for name, (_, words) in outcomes.items():
@@ -33,7 +33,7 @@ def _resolve(name: str, where: Locations) -> tuple[bool, str]:
     try:
         card = cards.read_card(choice_path("data", name))
         dataset = cards.build(card, where)
-        graph = dataset.load("events", progress=True) if card.get("files") else dataset.load("snapshots")
+        graph = dataset.load("events") if card.get("files") else dataset.load("snapshots")
     except DynbenchError as error:
         return False, f"FAILED: {error}"
     return True, f"ready ({dataset.provenance()['source']}): {graph}"

@@ -95,12 +95,11 @@ class FileDataset(Dataset):
 
     # ---- loading ------------------------------------------------------------------------------------------
 
-    def load(self, view: View = "snapshots", progress: bool = False) -> TemporalGraph:
+    def load(self, view: View = "snapshots") -> TemporalGraph:
         """Find, read, cut and check the data.
 
         Args:
             view: ``snapshots``, cut as published or by ``window``, or ``events`` in continuous time.
-            progress: Show a progress bar while downloading.
 
         Returns:
             The graph.
@@ -110,7 +109,7 @@ class FileDataset(Dataset):
             DataError: If they are damaged, malformed, or not what the card says.
         """
         check_view(view)
-        source = self._resolve(progress)
+        source = self._resolve()
         sums = {file.name: sha256_of(file) for file in source.files}
         stored = self._cache_file(source, sums, view)
         graph = _read_stored(stored)
@@ -154,7 +153,7 @@ class FileDataset(Dataset):
 
     # ---- finding ------------------------------------------------------------------------------------------
 
-    def _resolve(self, progress: bool) -> _Source:
+    def _resolve(self) -> _Source:
         if self.path is not None:
             return self._at_path(Path(self.path).expanduser())
         for folder in self.where.user_folders(self.name):
@@ -166,7 +165,7 @@ class FileDataset(Dataset):
                 return _Source("user folder", found, find_reader(self.reader))
         if found := self._downloaded():
             return _Source("cache", found, find_reader(self.reader))
-        return _Source("download", self._download(progress), find_reader(self.reader))
+        return _Source("download", self._download(), find_reader(self.reader))
 
     def _at_path(self, path: Path) -> _Source:
         if not path.exists():
@@ -196,11 +195,11 @@ class FileDataset(Dataset):
                 return []
         return found
 
-    def _download(self, progress: bool) -> list[Path]:
+    def _download(self) -> list[Path]:
         if self.unavailable or self.where.offline or not self.files or not all(f.get("url") for f in self.files):
             raise DataUnavailable(self._nowhere())
         folder = self.where.downloads(self.name)
-        return [fetch(self.name, file, folder, progress) for file in self.files]
+        return [fetch(self.name, file, folder, self.where.progress) for file in self.files]
 
     def _nowhere(self) -> str:
         folders = [*self.where.user_folders(self.name), self.where.downloads(self.name)]

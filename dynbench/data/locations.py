@@ -22,19 +22,23 @@ class Locations:
         data_dirs: Folders of the user, searched in order; each holds one folder per dataset.
         cache_dir: Downloads and parsed graphs; may be deleted at any time.
         offline: Never touch the network.
+        progress: Show a progress bar while downloading.
     """
 
-    def __init__(self, data_dirs: Sequence[Path | str], cache_dir: Path | str, offline: bool = False) -> None:
+    def __init__(
+        self, data_dirs: Sequence[Path | str], cache_dir: Path | str, offline: bool = False, progress: bool = False
+    ) -> None:
         self.data_dirs = tuple(Path(folder).expanduser() for folder in data_dirs)
         self.cache_dir = Path(cache_dir).expanduser()
         self.offline = bool(offline)
+        self.progress = bool(progress)
 
     def __repr__(self) -> str:
         return f"Locations({[str(d) for d in self.data_dirs]}, {str(self.cache_dir)!r}, offline={self.offline})"
 
     @classmethod
     def from_settings(
-        cls, data_dir: str | None = None, cache_dir: str | None = None, offline: bool = False
+        cls, data_dir: str | None = None, cache_dir: str | None = None, offline: bool = False, progress: bool = False
     ) -> Locations:
         """Combine settings with the environment.
 
@@ -42,11 +46,12 @@ class Locations:
             data_dir: Folder(s) searched first, separated as in ``PATH``; those of ``DYNBENCH_DATA`` follow.
             cache_dir: Replaces ``DYNBENCH_CACHE``, which replaces ``~/.cache/dynbench``.
             offline: Never touch the network.
+            progress: Show a progress bar while downloading.
         """
         named = [data_dir or "", os.environ.get("DYNBENCH_DATA", "")]
         folders = [part for text in named for part in str(text).split(os.pathsep) if part.strip()]
         cache = cache_dir or os.environ.get("DYNBENCH_CACHE") or _default_cache()
-        return cls(list(dict.fromkeys(folders)), cache, offline)
+        return cls(list(dict.fromkeys(folders)), cache, offline, progress)
 
     def user_folders(self, name: str) -> list[Path]:
         """The folders in which the user may have put dataset ``name``."""

@@ -93,7 +93,7 @@ class PairSplitter:
         known = self.known(trained)
         src, dst = self.links(target, known)
         order = torch.randperm(len(src), generator=generator)
-        # Integer arithmetic: floor(0.6 * n) in floating point misses whole numbers (0.6 * 5 < 3).
+        # floor(0.2 n) and floor(0.6 n), in whole numbers.
         validation, test = len(src) // 5, 3 * len(src) // 5
         parts = {
             "train": order[validation + test :],

@@ -43,7 +43,9 @@ def union_adjacency(history: TemporalGraph) -> sparse.csr_array:
 
 
 def entries(matrix: sparse.csr_array, src: Tensor, dst: Tensor) -> Tensor:
-    """``(Q,) float`` entries of a sparse matrix at the given pairs."""
+    """``(Q,) double`` entries of a sparse matrix at the given pairs."""
+    if not len(src):
+        return torch.zeros(0, dtype=torch.double)  # scipy answers an empty index with a sparse array
     # Copies, because scipy wants arrays whose flags it may set, and those of tensors are not such.
     rows, columns = (np.array(part.cpu()) for part in (src, dst))
     found = np.asarray(matrix[rows, columns]).ravel()
