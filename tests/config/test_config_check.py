@@ -1,0 +1,190 @@
+"""Messages about settings: they name the key, what is wrong, and what would be right."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from dynbench.config.check import check, check_group, check_pair, resolved
+from dynbench.config.compose import choices, compose, default_choices, read_choice
+from dynbench.config.schema import BUDGETS
+from dynbench.errors import ConfigError
+
+
+def complaint(*overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check(compose(overrides))
+    return str(caught.value)
+
+
+# ---- composing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", ["data", "model", "protocol", "budget", "trainer", "logger"])
+def test_every_choice_composes(group):
+    for name in choices(group):
+        missing = [f"{group}.{key}=x" for key, value in read_choice(group, name).items() if value == "???"]
+        values = resolved(compose([f"{group}={name}", *missing]))
+        assert values[group].get("name", name) == name
+        if "_target_" in values[group]:
+            check_group(group, values[group])
+
+
+def test_the_defaults_make_a_run():
+    assert set(default_choices()) >= {"data", "protocol", "model", "budget", "trainer", "logger"}
+    check(compose([]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data=enrn"], "data=enrn is unknown; did you mean 'enron'?"),
+        (["model=nslm"], "model=nslm is unknown; did you mean 'nlsm'?"),
+        (["protocol=xyzzy"], "choices: multi_step, single_step_allpairs"),
+        (["model.dmi=3"], "there is no setting 'model.dmi'; did you mean 'model.dim'?"),
+        (["model=bas", "model.coupledd=true"], "there is no setting 'model.coupledd'; did you mean 'model.coupled'?"),
+        (["protocol.horizn=3"], "there is no setting 'protocol.horizn'; known: name, pairs, self_loops"),
+        (["sead=3"], "there is no setting 'sead'; did you mean 'seed'?"),
+        (["trainer.device=2"], "did you mean 'trainer.devices'?"),
+        (["seed=abc"], "seed is 'abc'; expected a whole number"),
+        (["force=3.5"], "force is '3.5'; expected true or false"),
+    ],
+)
+def test_overrides_that_do_not_compose(overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# ---- settings ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+model.lerning_rate=1"], "model.lerning_rate is not a setting of dynbench.models.latent.nlsm.NLSM; "
+                                    "did you mean 'learning_rate'?"),
+        (["+model.zzz=1"], "model.zzz is not a setting of dynbench.models.latent.nlsm.NLSM; its settings are dim, "),
+        (["model.dim=wide"], "model.dim is 'wide' (str); expected int"),
+        (["model.dim=1.5"], "model.dim is 1.5 (float); expected int"),
+        (["model.dim=true"], "model.dim is True (bool); expected int"),
+        (["model.dim=null"], "model.dim must be set; it is null"),
+        (["model.warm_start=1"], "model.warm_start is 1 (int); expected bool"),
+        (["model.weights=even"], "model.weights is 'even'; choose one of balanced, unbiased, none"),
+        (["protocol.pairs=all"], "protocol.pairs is 'all'; choose one of test, all_positives"),
+        (["trainer.devices=two"], "trainer.devices is 'two' (str); expected int"),
+        (["trainer.accelerator=tpu"], "trainer.accelerator is 'tpu'; choose one of cpu, gpu, auto"),
+        (["logger.kind=paper"], "logger.kind is 'paper'; choose one of csv, wandb, tensorboard, none"),
+        (["data.nodes=many"], "data.nodes is 'many' (str); expected int"),
+        (["~model._target_"], "model has no _target_: conf/model/<name>.yaml must name the class it configures"),
+        (["model._target_=dynbench.models.nowhere.X"], "there is no module 'dynbench.models.nowhere'"),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_fit(overrides, message):
+    said = complaint(*overrides)
+    assert message in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("override", ["model.edges_per_step=20", "model.edges_per_step=null", "model.kl_weight=1"])
+def test_values_that_fit(override):
+    check(compose([override]))
+
+
+def test_a_value_that_is_missing():
+    config = compose([])
+    config.model.dim = "???"
+    with pytest.raises(ConfigError, match=r"'model\.dim' cannot be read: .*; set it as model\.dim=VALUE"):
+        resolved(config)
+    config.model.dim = "${no.such.key}"
+    with pytest.raises(ConfigError, match=r"'model\.dim' cannot be read: Interpolation key 'no\.such\.key' not found"):
+        resolved(config)
+
+
+# ---- pairs ------------------------------------------------------------------------------------------------
+
+
+def test_an_impossible_pair_names_models_that_can():
+    said = complaint("model=common_neighbors", "protocol=single_step_dysat")
+    assert said.startswith(
+        "model=common_neighbors cannot be run under protocol=single_step_dysat: the protocol asks it to embed, it can "
+        "score. Models that can embed: "
+    )
+    offered = said.rpartition(": ")[2].split(", ")
+    assert "nlsm" in offered
+    assert "common_neighbors" not in offered
+    for model in offered:
+        check(compose([f"model={model}", "protocol=single_step_dysat"]))
+
+
+def test_no_model_answers_nothing():
+    assert "it can nothing. Models that can score: adamic_adar" in complaint("model=none")
+    check(compose(["model=none", "protocol=statistics"]))
+    check_pair(resolved(compose(["model=nlsm", "protocol=statistics"])))
+
+
+# ---- budgets ----------------------------------------------------------------------------------------------
+
+
+def test_a_budget_picks_its_value():
+    for budget, epochs in zip(BUDGETS, (3, 300, 1000), strict=True):
+        assert resolved(compose(["model=nlsm", f"budget={budget}"]))["model"]["epochs"] == epochs
+    assert resolved(compose(["budget=quick", "model.epochs=7"]))["model"]["epochs"] == 7
+
+
+@pytest.mark.parametrize("text", ["${budgeted:1,2}", "${budgeted:1,2,3,4}"])
+def test_a_budget_needs_three_values(text):
+    config = compose([])
+    config.model.epochs = text
+    with pytest.raises(ConfigError, match="takes one value for each of smoke, quick, paper; budget is 'quick'"):
+        resolved(config)
+
+
+def test_a_budget_of_another_name():
+    config = compose([])
+    config.budget.name = "huge"
+    with pytest.raises(ConfigError, match="budget is 'huge'"):
+        resolved(config)
+
+
+def test_values_of_every_budget_have_the_right_types():
+    for model in choices("model"):
+        if any("budgeted" in str(value) for value in read_choice("model", model).values()):
+            for budget in BUDGETS:
+                check_group("model", resolved(compose([f"model={model}", f"budget={budget}"]))["model"])
+
+
+# ---- plug-ins ---------------------------------------------------------------------------------------------
+
+MINE = '''"""Mine."""
+from dynbench.models.base import Model
+
+
+class Mine(Model):
+    answers = frozenset({"score"})
+
+    def __init__(self, *, size: int = 3): ...
+'''
+
+
+def test_a_model_of_ones_own(plugin):
+    plugin("mine", MINE, model={"my_model": "# My own model.\nname: my_model\n_target_: mine.Mine\nsize: 3  # Size.\n"})
+    assert "my_model" in choices("model")
+    assert resolved(compose(["model=my_model"]))["model"]["size"] == 3
+    check(compose(["model=my_model"]))
+    assert "model.size is 'x' (str); expected int" in complaint("model=my_model", "model.size=x")
+    said = complaint("model=my_model", "protocol=single_step_dysat")
+    assert "it can score. Models that can embed:" in said
+    assert "did you mean 'my_model'?" in complaint("model=my_modl")
+
+
+def test_a_plug_in_folder_that_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("DYNBENCH_PLUGINS", str(tmp_path / "absent"))
+    with pytest.raises(ConfigError, match=r"DYNBENCH_PLUGINS names '.*absent', which is not a folder"):
+        compose([])
+
+
+def test_a_choice_without_a_target():
+    with pytest.raises(ConfigError, match=r"model has no _target_"):
+        check_group("model", OmegaConf.to_container(OmegaConf.create({"name": "x"})))

@@ -1,0 +1,21 @@
+"""Every protocol in the catalogue. New ones are picked up by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynbench.config.compose import choices
+from dynbench.testing import PROTOCOL_CHECKS, check_settings, check_stated
+
+
+@pytest.mark.parametrize("directed", [False, True], ids=["undirected", "directed"])
+@pytest.mark.parametrize("protocol", choices("protocol"))
+@pytest.mark.parametrize("check", PROTOCOL_CHECKS, ids=lambda check: check.__name__)
+def test_contract(check, protocol, directed):
+    check(protocol, directed)
+
+
+@pytest.mark.parametrize("protocol", choices("protocol"))
+def test_alone(protocol):
+    check_settings("protocol", protocol)
+    check_stated(protocol)

@@ -1,0 +1,101 @@
+"""Counting models beside loops over a list of events."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from reference.counting_slow import History
+
+from dynbench.config.compose import choices, read_choice
+from dynbench.contract import Queries
+from dynbench.graph import TemporalGraph
+from dynbench.sampling import adjacency
+from dynbench.testing import make, tiny_graph
+from dynbench.training import Trainer
+
+COUNTING = [name for name in choices("model") if ".models.counting." in read_choice("model", name)["_target_"]]
+
+
+def grid(nodes: int, time: int) -> Queries:
+    """All ordered pairs, those with themselves included."""
+    return Queries.pairs(*torch.cartesian_prod(torch.arange(nodes), torch.arange(nodes)).unbind(1), time)
+
+
+def fitted(name: str, graph: TemporalGraph, *overrides: str):
+    model = make("model", name, *overrides)
+    model.fit(graph, (), Trainer())
+    return model
+
+
+@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize("name", COUNTING)
+def test_scores_of_all_pairs(name, directed):
+    graph = tiny_graph("snapshots", directed).before(5)
+    queries, slow = grid(graph.num_nodes, 5), History(graph)
+    expected = [getattr(slow, name)(i, j) for i, j in zip(queries.src.tolist(), queries.dst.tolist(), strict=True)]
+    got = fitted(name, graph).score(queries)
+    assert got.tolist() == pytest.approx(expected, rel=1e-6)
+    assert len(set(expected)) > 1
+
+
+def test_every_counting_model_has_a_reference():
+    assert set(COUNTING) >= {"last_snapshot", "common_neighbors", "decayed_count", "preferential_attachment"}
+    assert all(hasattr(History, name) for name in COUNTING)
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_observing_equals_fitting_on_the_whole(name):
+    graph = tiny_graph()
+    model = fitted(name, graph.before(3))
+    queries = grid(graph.num_nodes, 6)
+    before = model.score(queries)
+    model.observe(graph.between(3, 5))
+    model.observe(graph.step(5))
+    assert torch.equal(model.score(queries), fitted(name, graph.before(6)).score(queries))
+    assert not torch.equal(model.score(queries), before)
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_a_refit_forgets(name):
+    graph = tiny_graph()
+    queries = grid(graph.num_nodes, 4)
+    model = fitted(name, graph)
+    model.fit(graph.before(4), (), Trainer())
+    assert torch.equal(model.score(queries), fitted(name, graph.before(4)).score(queries))
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_few_queries(name):
+    model, queries = fitted(name, tiny_graph()), grid(20, 10)
+    whole = model.score(queries)
+    for index in ([], [3], [3, 3], [25, 3]):
+        assert torch.equal(model.score(queries[torch.tensor(index, dtype=torch.long)]), whole[index])
+
+
+@pytest.mark.parametrize("name", ["common_neighbors", "adamic_adar", "resource_allocation", "decayed_count"])
+@pytest.mark.parametrize("gather", [1, 7, 50, 100_000])
+def test_chunks_do_not_show(monkeypatch, name, gather):
+    model, queries = fitted(name, tiny_graph()), grid(20, 10)
+    whole = model.score(queries)
+    monkeypatch.setattr(adjacency, "_GATHER", gather)
+    assert torch.equal(model.score(queries), whole)
+
+
+def test_settings_of_the_decayed_count():
+    graph = tiny_graph().before(5)
+    queries, slow = grid(20, 5), History(graph)
+    overrides = ("model.decay=0.5", "model.neighbor_weight=2.0", "model.degree_weight=0.25")
+    expected = [slow.decayed_count(i, j, 0.5, 2.0, 0.25)
+                for i, j in zip(queries.src.tolist(), queries.dst.tolist(), strict=True)]  # fmt: skip
+    assert fitted("decayed_count", graph, *overrides).score(queries).tolist() == pytest.approx(expected)
+
+
+def test_adjacency_of_a_history_made_by_hand():
+    graph = TemporalGraph.from_events([0, 1, 2, 0], [1, 0, 2, 1], [0, 1, 1, 2], 4, directed=True, num_steps=3)
+    assert adjacency.weighted_adjacency(graph).toarray().tolist() == [[0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0] * 4]
+    assert adjacency.union_adjacency(graph).toarray().tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [0] * 4, [0] * 4]
+    undirected = TemporalGraph.from_events([0, 0, 2, 0], [1, 1, 2, 1], [0, 1, 1, 2], 4, directed=False, num_steps=3)
+    weight = torch.tensor([1.0, 10.0, 5.0, 100.0])
+    assert adjacency.weighted_adjacency(undirected, weight).toarray().tolist() == [
+        *([0, 111, 0, 0], [111, 0, 0, 0], [0, 0, 5, 0], [0, 0, 0, 0]),
+    ]  # fmt: skip
