@@ -85,8 +85,6 @@ class Trainer:
             "gradient_clip_val": gradient_clip,
             "deterministic": deterministic,
         }
-        # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
-        torch.set_flush_denormal(True)
         self.steps = 0
         self.seconds = 0.0
         self.prepare()
@@ -161,11 +159,15 @@ class Trainer:
         started = time.monotonic()
         module.train()
         batches = _Steps(steps) if batches is None else batches
+        # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
+        torch.set_flush_denormal(True)
         try:
             lightning.fit(module, batches, ckpt_path=resume if found else None, weights_only=True)
         except SystemExit as stopped:
             # Lightning turns Ctrl-C into an exit of its own; let the command line say how to go on.
             raise KeyboardInterrupt if lightning.interrupted else stopped from None
+        finally:
+            torch.set_flush_denormal(False)
         module.eval()
         if selection is not None:
             keeper.restore(module)
