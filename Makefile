@@ -9,7 +9,7 @@ JOBS    ?= 1
 VENV := .venv
 BIN  := $(VENV)/bin
 
-.PHONY: help setup run test lint tables bench data clean
+.PHONY: help setup run test lint tables figures bench data clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ lint: setup  ## style and formatting
 
 tables: setup  ## the papers' tables; BUDGET=smoke|quick|paper, JOBS=processes
 	$(BIN)/python scripts/make_tables.py --budget $(BUDGET) --jobs $(JOBS)
+
+figures: setup  ## the papers' figures; BUDGET=smoke|quick|paper
+	$(BIN)/python scripts/make_figures.py --budget $(BUDGET)
 
 bench: setup  ## speed of fit steps and of the Trainer, beside plain references
 	$(BIN)/python scripts/bench.py

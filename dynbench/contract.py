@@ -65,6 +65,7 @@ class Block:
         support: Further labelled queries of the same step for the protocol's own read-out (a logistic regression
             on embeddings, say). Never shown to a model.
         reveal: Events that the model may observe after it answered, or ``None``.
+        groups: ``(Q,) long`` kind of each query, for results by kind; the protocol's metrics know what they mean.
     """
 
     step: int
@@ -72,6 +73,7 @@ class Block:
     answers: Tensor
     support: tuple[Queries, Tensor] | None = None
     reveal: TemporalGraph | None = None
+    groups: Tensor | None = None
 
 
 Stream = Iterable[Block]

@@ -15,12 +15,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dynbench import environment
+from dynbench import environment, records
 from dynbench.config.source import read_class
 from dynbench.contract import Block, Episode
 from dynbench.data.locations import Locations
 from dynbench.errors import ConfigError, DataError, DynbenchError, RunError
 from dynbench.graph import TemporalGraph
+from dynbench.metrics.links import FoldMetrics
 from dynbench.metrics.steps import LinkMetrics
 from dynbench.models.base import Model
 from dynbench.processes import is_main_process
@@ -53,6 +54,8 @@ def play(config: DictConfig, values: dict[str, Any], identity: Identity, record:
     story = Story(model, protocol, trainer, folder, resume=not values["force"])
     story.tell(graph, values["seed"])
     story.report(record, protocol.describe(graph))
+    if isinstance(story.metrics, FoldMetrics) and is_main_process():
+        records.write_scores(story.metrics.kept_scores(), identity.scores_path(values["results_dir"]))
     record.environment["device"] = environment.device_name(trainer.device)
     record.peak_memory_mb = environment.peak_memory_mb()
     _clear(folder)
@@ -84,7 +87,8 @@ class Story:
 
     def __init__(self, model: Model, protocol: Protocol, trainer: Trainer, folder: Path, resume: bool = True):
         self.model, self.protocol, self.trainer, self.folder = model, protocol, trainer, folder
-        self.metrics: LinkMetrics = protocol.metrics()
+        self.metrics: LinkMetrics | FoldMetrics = protocol.metrics()
+        self.metrics.scale = model.scale
         self.done = 0
         self.queries = 0
         self.seconds = {"fit": 0.0, "evaluate": 0.0, "total": 0.0}
@@ -116,10 +120,12 @@ class Story:
             return  # training may use several devices, evaluation uses one
         if isinstance(self.model, nn.Module):
             self.model.to(self.trainer.device)
-        for block in episode.test:
-            self._ask(block)
-            if block.reveal is not None:
-                self.model.observe(block.reveal)
+        for fold, blocks in (("validation", episode.validation), ("test", episode.test)):
+            for block in blocks:
+                if fold == "test" or self.protocol.measures_validation:
+                    self._ask(block, fold)
+                if block.reveal is not None:
+                    self.model.observe(block.reveal)
         self.seconds["evaluate"] += time.monotonic() - fitted
 
     def _count_time(self) -> None:
@@ -128,12 +134,13 @@ class Story:
         self.seconds["total"] += now - self._told
         self._told = now
 
-    def _ask(self, block: Block) -> None:
+    def _ask(self, block: Block, fold: str) -> None:
         self.fingerprint = _chained(self.fingerprint, block)
         answer = self.protocol.read(block, self._answer(block).detach().cpu())
         if answer.shape[:1] != block.answers.shape[:1]:
             raise RunError(f"{type(self.model).__name__} gave {len(answer)} answers to {len(block.answers)} queries")
-        self.metrics.update(block.step, answer, block.answers)
+        more = {"fold": fold, "groups": block.groups} if self.protocol.measures_validation else {}
+        self.metrics.update(block.step, answer, block.answers, **more)
         self.queries += len(block.queries)
 
     def _answer(self, block: Block) -> Tensor:

@@ -102,6 +102,10 @@ class Identity:
         """Where the record of this run lies."""
         return Path(results_dir) / "records" / self.data / f"{self}.json"
 
+    def scores_path(self, results_dir: str | Path) -> Path:
+        """Where the scores of this run lie, if its protocol keeps any; figures are drawn from them."""
+        return Path(results_dir) / "scores" / self.data / f"{self}.npz"
+
 
 def identify(values: dict[str, Any]) -> Identity:
     """The identity of a resolved configuration (see :func:`dynbench.config.check.resolved`)."""
@@ -176,6 +180,28 @@ def write_text(path: str | Path, text: str) -> Path:
     finally:
         if part.exists():
             part.unlink()
+    return path
+
+
+def write_scores(arrays: dict[str, Any], path: str | Path) -> Path:
+    """Write arrays (plain ones, no pickles) so that they are there whole or not at all.
+
+    Raises:
+        RunError: If the folder cannot be written.
+    """
+    import numpy as np
+
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(part, path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; set results_dir to a folder you may write") from error
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 

@@ -11,7 +11,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +29,22 @@ from dynbench.processes import is_main_process
 # Lightning announces every fit on several lines; a run has dozens of fits.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Early stopping: judge a module at intervals, and keep the state that was best.
+
+    Attributes:
+        judge: How good the module is now; higher is better. Called in evaluation mode and without gradients; it must
+            draw no random numbers.
+        every: Steps between two judgements, an epoch.
+        patience: Judgements without a better one after which to stop.
+    """
+
+    judge: Callable[[], float]
+    every: int
+    patience: int
 
 
 class Trainer:
@@ -99,8 +116,11 @@ class Trainer:
         self._name, self._key, self._call = name, key, 0
         self._saved_at = time.monotonic()
 
-    def train(self, module: pl.LightningModule, steps: int, batches: Iterable | None = None) -> None:
-        """Train a module for a number of gradient steps.
+    def train(
+        self, module: pl.LightningModule, steps: int, batches: Iterable | None = None,
+        selection: Selection | None = None,
+    ) -> None:  # fmt: skip
+        """Train a module for a number of gradient steps, or until it stops getting better.
 
         A call that an earlier, interrupted process has completed is not repeated, and one that it left half-way is
         taken up where its last checkpoint stands.
@@ -108,7 +128,9 @@ class Trainer:
         Args:
             module: What to train.
             steps: Gradient steps.
-            batches: What ``training_step`` receives; step numbers when omitted.
+            batches: What ``training_step`` receives as ``batch``. When omitted it receives numbers, of which only
+                ``batch_idx`` goes on counting in a fit that was taken up again.
+            selection: When to judge the module and when to stop early; its best state is restored at the end.
 
         Raises:
             RunError: If a loss is NaN or infinite.
@@ -117,12 +139,15 @@ class Trainer:
         if self._skip(module, call):
             return
         resume = self._path(f"{call}.ckpt")
+        callbacks = self._callbacks(steps, resume)
+        if selection is not None:
+            callbacks.append(keeper := _Best(selection, self.steps))
         lightning = _lightning(
             **self._options,
             max_epochs=-1 if batches is not None else 1,
             max_steps=steps,
             logger=self._logger,
-            callbacks=self._callbacks(steps, resume),
+            callbacks=callbacks,
             log_every_n_steps=self._log_every,
             enable_checkpointing=resume is not None,
             enable_progress_bar=False,
@@ -134,14 +159,20 @@ class Trainer:
         started = time.monotonic()
         module.train()
         batches = _Steps(steps) if batches is None else batches
+        # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
+        torch.set_flush_denormal(True)
         try:
             lightning.fit(module, batches, ckpt_path=resume if found else None, weights_only=True)
         except SystemExit as stopped:
             # Lightning turns Ctrl-C into an exit of its own; let the command line say how to go on.
             raise KeyboardInterrupt if lightning.interrupted else stopped from None
+        finally:
+            torch.set_flush_denormal(False)
         module.eval()
+        if selection is not None:
+            keeper.restore(module)
         self.seconds += time.monotonic() - started
-        self.steps += steps
+        self.steps += lightning.global_step
         self._keep(module, call, resume)
 
     # ---- taking up an interrupted run -----------------------------------------------------------------------
@@ -250,6 +281,47 @@ class _Watch(Callback):
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         if hasattr(self, "_bar"):
             self._bar.close()
+
+
+class _Best(Callback):
+    """Judges the module as a :class:`Selection` says; its state is part of checkpoints."""
+
+    def __init__(self, selection: Selection, offset: int):
+        self._selection, self._offset = selection, offset
+        self._value, self._waited, self._state = float("-inf"), 0, {}
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # The checkpoint of a resumed fit may be that of its last step.
+        trainer.should_stop = self._waited >= self._selection.patience
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_idx) -> None:
+        if (batch_idx + 1) % self._selection.every:
+            return
+        module.eval()
+        with torch.no_grad():
+            value = float(self._selection.judge())
+        module.train()
+        if value != value:
+            raise RunError(f"the module is judged as NaN at step {batch_idx + 1}; lower model.learning_rate")
+        if trainer.logger is not None and trainer.is_global_zero:
+            trainer.logger.log_metrics({"train/validation": value}, step=self._offset + batch_idx + 1)
+        if value > self._value:
+            self._value, self._waited = value, 0
+            self._state = {name: part.detach().clone() for name, part in module.state_dict().items()}
+        else:
+            self._waited += 1
+            trainer.should_stop = trainer.should_stop or self._waited >= self._selection.patience
+
+    def restore(self, module: pl.LightningModule) -> None:
+        """Bring the best state back, if the module was ever judged."""
+        if self._state:
+            module.load_state_dict(self._state)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self._value, "waited": self._waited, "state": self._state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._value, self._waited, self._state = state["value"], state["waited"], state["state"]
 
 
 class _RandomState(Callback):

@@ -35,8 +35,13 @@ class Settings:
 
 
 def register() -> None:
-    """Make the schema and the ``${budgeted:smoke,quick,paper}`` resolver known to Hydra. May be called twice."""
+    """Make the schema and the resolvers known to Hydra. May be called twice.
+
+    ``${budgeted:smoke,quick,paper}`` is the value for the chosen budget; ``${at_window:WINDOW,VALUE}`` in a dataset's
+    card is ``VALUE`` as long as ``window`` is the card's own ``WINDOW``, and null for any other.
+    """
     ConfigStore.instance().store(name="schema", node=Settings)
+    OmegaConf.register_new_resolver("at_window", _at_window, replace=True)
     OmegaConf.register_new_resolver("budgeted", _budgeted, replace=True)
 
 
@@ -46,3 +51,8 @@ def _budgeted(*values: Any, _root_: DictConfig) -> Any:
     if len(values) != len(BUDGETS) or name not in BUDGETS:
         raise ConfigError(f"${{budgeted:...}} takes one value for each of {', '.join(BUDGETS)}; budget is '{name}'")
     return values[BUDGETS.index(name)]
+
+
+def _at_window(window: Any, value: Any, *, _parent_: DictConfig) -> Any:
+    """A setting of one paper's cut, which another window does not inherit."""
+    return value if str(_parent_.get("window")) == str(window) else None

@@ -20,6 +20,9 @@ def read_card(path: Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from yaml import YAMLError
 
+    from dynbench.config import schema
+
+    schema.register()
     try:
         card = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (OSError, YAMLError) as error:

@@ -15,6 +15,8 @@ from dynbench.graph import TemporalGraph
 
 # A guard against slips such as window=1s over ten years, which would fill the memory with empty snapshots.
 MAX_STEPS = 100_000
+# Unix times above this (March 1973) cannot grow a hundredfold unless their unit changes.
+_RECENT = 1e8
 
 
 def to_events(raw: RawEvents, directed: bool, bipartite: bool, seconds: float | None) -> TemporalGraph:
@@ -79,6 +81,11 @@ def cut(graph: TemporalGraph, window: str | float, span: str | float | None, dir
     """
     width = in_units(window, graph.seconds, "data.window")
     start, end = graph.time[0].item(), graph.time[-1].item()
+    if start > _RECENT and end > 100 * start:
+        raise DataError(
+            f"times run from {start:,.0f} to {end:,.0f}, more than a hundredfold; some seem to be seconds and others "
+            "milliseconds since 1970: write all in one unit"
+        )
     _check_length("data.window", window, width, end - start, graph.seconds)
     if span is None:
         num_steps = math.floor((end - start) / width) + 1

@@ -56,9 +56,7 @@ class LinkMetrics(Metric):
             RunError: If a score is NaN or infinite.
         """
         scores, labels = scores.detach().float().cpu(), labels.cpu().to(torch.int8)
-        if not bool(torch.isfinite(scores).all()):
-            bad = int((~torch.isfinite(scores)).sum())
-            raise RunError(f"{bad} of {len(scores)} scores of step {step} are NaN or infinite; the model has diverged")
+        require_finite(scores, step)
         positives = int(labels.sum())
         both = 0 < positives < len(labels)
         self.steps.append(torch.tensor([step]))
@@ -88,10 +86,22 @@ class LinkMetrics(Metric):
         """One mapping per step: ``step``, ``n``, ``auc``, ``ap`` (``None`` where a class is missing)."""
         rows = zip(self.steps, self.counts, self.aucs, self.aps, strict=True)
         return [
-            {"step": int(step), "n": int(n), "auc": _or_none(float(a)), "ap": _or_none(float(p))}
+            {"step": int(step), "n": int(n), "auc": or_none(float(a)), "ap": or_none(float(p))}
             for step, n, a, p in rows
         ]
 
 
-def _or_none(value: float) -> float | None:
+def require_finite(scores: Tensor, step: int) -> None:
+    """Refuse scores that are no numbers.
+
+    Raises:
+        RunError: If a score is NaN or infinite.
+    """
+    if not bool(torch.isfinite(scores).all()):
+        bad = int((~torch.isfinite(scores)).sum())
+        raise RunError(f"{bad} of {len(scores)} scores of step {step} are NaN or infinite; the model has diverged")
+
+
+def or_none(value: float) -> float | None:
+    """``None`` for NaN, which JSON cannot hold."""
     return None if np.isnan(value) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor
 
@@ -26,10 +26,12 @@ class Model:
     Attributes:
         answers: What the model can be asked: any of ``"score"``, ``"rank"``, ``"embed"``. Written as a literal, so
             that an impossible pair is refused without importing the model.
+        scale: What a score is: ``"logit"`` of a probability, or ``"free"``, of which only the order counts.
         needs: What the history must offer: ``"snapshots"`` or ``"undirected"``. Written as a literal too.
     """
 
     answers: ClassVar[frozenset[str]] = frozenset()
+    scale: ClassVar[Literal["logit", "free"]] = "free"
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:

@@ -39,11 +39,11 @@ def format_summary(record: Record, published: Sequence[PublishedValue], path: st
 def _metrics(record: Record, published: Sequence[PublishedValue]) -> list[str]:
     """An aligned line per metric and published value."""
     rows = [("metric", "measured", "published", "Δ", "from")]
-    plain = _unit(record)
+    plain = _units(record)
     for name, value in record.metrics.items():
         beside = [paper for paper in published if paper.metric == name] or [None]
         for index, paper in enumerate(beside):
-            rows.append(_metric_row("" if index else name, value, paper, plain))
+            rows.append(_metric_row("" if index else name, value, paper, plain[name]))
     if not published:
         rows = [row[:2] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -67,12 +67,12 @@ def _metric_row(name: str, value: float, paper: PublishedValue | None, plain: Un
     return name, measured, with_published(paper.value, paper.sd, unit), delta, source
 
 
-def _unit(record: Record) -> Unit:
-    """Scores are fractions and are shown in percent; counts stand as they are."""
-    values = record.metrics.values()
-    if all(float(value).is_integer() for value in values) and any(value > 1 for value in values):
-        return UNITS["count"]
-    return UNITS["percent"] if all(abs(value) <= 1 for value in values) else UNITS["fraction"]
+def _units(record: Record) -> dict[str, Unit]:
+    """Counts stand as they are; scores are fractions and are shown in percent, unless one of them exceeds 1."""
+    counts = {name for name, value in record.metrics.items() if float(value).is_integer() and value > 1}
+    scores = [value for name, value in record.metrics.items() if name not in counts]
+    score = UNITS["percent"] if all(abs(value) <= 1 for value in scores) else UNITS["fraction"]
+    return {name: UNITS["count"] if name in counts else score for name in record.metrics}
 
 
 def _caveats(record: Record, published: Sequence[PublishedValue]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +31,17 @@ class PairIndex:
         """``(Q,) bool``: whether each pair is linked at its step."""
         return contains_sorted(self._keys, self.key(step, src, dst))
 
+    def room(self, step: int, nodes: Tensor) -> int:
+        """How many pairs of distinct ``nodes`` are not linked at a step."""
+        size = self.num_nodes
+        bounds = torch.tensor([step, step + 1], device=self._keys.device) * size * size
+        keys = self._keys[slice(*torch.searchsorted(self._keys, bounds).tolist())]
+        inside = torch.zeros(size, dtype=torch.bool, device=keys.device)
+        inside[nodes] = True
+        src, dst = keys // size % size, keys % size
+        ordered = len(nodes) * (len(nodes) - 1)
+        return (ordered if self.directed else ordered // 2) - int((inside[src] & inside[dst] & (src != dst)).sum())
+
 
 def contains_sorted(keys: Tensor, wanted: Tensor) -> Tensor:
     """``(Q,) bool``: which of ``wanted`` occur in the ascending ``keys``."""
@@ -55,6 +67,36 @@ def draw_pairs(pool: Tensor, known: Tensor, generator: torch.Generator | None = 
     second = _uniform_below(known - 1, generator)
     second = second + (second >= first)
     return pool[first], pool[second]
+
+
+def draw_non_edges(
+    index: PairIndex, step: int, count: int, nodes: Tensor, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor] | None:
+    """Draw distinct uniform pairs ``i != j`` that are not linked.
+
+    Args:
+        index: What is linked.
+        step: The snapshot that must lack the pairs.
+        count: Number of pairs.
+        nodes: ``(n,) long`` nodes to draw from.
+        generator: Source of randomness; torch's global one when omitted.
+
+    Returns:
+        Two ``(count,) long`` tensors in the order of the draws, or ``None`` if there are fewer such pairs.
+    """
+    src = dst = torch.empty(0, dtype=torch.long)
+    if len(nodes) < 2 or index.room(step, nodes) < count:
+        return (src, dst) if count == 0 else None
+    bound = torch.full((2 * count + 16,), len(nodes))
+    while len(src) < count:
+        more = draw_pairs(nodes, bound, generator)
+        src, dst = torch.cat([src, more[0]]), torch.cat([dst, more[1]])
+        free = ~index.contains(step, src, dst)
+        src, dst = src[free], dst[free]
+        _, first = np.unique(index.key(0, src, dst).numpy(), return_index=True)
+        first = torch.from_numpy(np.sort(first))
+        src, dst = src[first], dst[first]
+    return src[:count], dst[:count]
 
 
 def _uniform_below(bounds: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Neighbourhoods in the union graph: common neighbours, Adamic-Adar, resource allocation, preferential attachment.
+"""Neighbourhoods in the past graph: common neighbours, Adamic-Adar, resource allocation, preferential attachment.
 
 Paper:
     Liben-Nowell, Kleinberg: The link-prediction problem for social networks. JASIST 58(7), 2007 (common neighbours,
@@ -6,32 +6,70 @@ Paper:
     Physical Journal B 71, 2009 (resource allocation).
 
 Idea:
-    Merge all snapshots of the history into one undirected graph and score a pair by what its ends share there.
+    Merge all snapshots of the history, or take only the last one, as one undirected graph, and score a pair by what
+    its ends share there.
 
 Equations:
-    With N(i) the neighbours of i in the union graph and d(i) the number of its links over all snapshots::
+    With N(i) the neighbours of i in that graph and d(i) the number of its links over its snapshots, or |N(i)| with
+    ``count: neighbors``::
 
         CN(i, j) = |N(i) & N(j)|               AA(i, j) = sum over w in N(i) & N(j) of 1 / ln |N(w)|
         PA(i, j) = d(i) d(j)                   RA(i, j) = sum over w in N(i) & N(j) of 1 / |N(w)|
 
 Deviations:
     * Self-loops are left out of neighbourhoods. A pair (i, i) is scored like any other.
-    * PA counts a link once per snapshot in which it occurs: repeated contact is attachment, too.
+    * PA counts a link once per snapshot and direction in which it occurs: repeated contact is attachment, too. NGLP's
+      baseline, on the undirected projection of the last snapshot, is ``snapshots: last`` with ``count: neighbors``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dynbench.contract import Queries
+from dynbench.contract import Block, Queries
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.history import HistoryModel
 from dynbench.sampling.adjacency import shared_neighbors, union_adjacency
+from dynbench.training import Trainer
 
 
-class CommonNeighbors(HistoryModel):
+class NeighborhoodModel(HistoryModel):
+    """Scores by neighbourhoods in the past.
+
+    Args:
+        snapshots: Whether the graph is the union of ``all`` snapshots or the ``last`` one that is not empty.
+    """
+
+    def __init__(self, *, snapshots: Literal["all", "last"] = "all"):
+        super().__init__()
+        self.snapshots = snapshots
+
+    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
+        """Replace the history."""
+        super().fit(self._recent(history), validation, trainer)
+
+    def observe(self, events: TemporalGraph) -> None:
+        """Append revealed events, or go over to the last snapshot among them."""
+        if self.snapshots == "all":
+            super().observe(events)
+        elif len(events):
+            self.history = self._recent(events).to("cpu")
+            self.count(self.history)
+
+    def _recent(self, events: TemporalGraph) -> TemporalGraph:
+        return events if self.snapshots == "all" or not len(events) else events.step(int(events.time[-1]))
+
+    def score(self, queries: Queries) -> Tensor:
+        """``(Q,)`` scores; see the subclass."""
+        return super().score(queries)
+
+
+class CommonNeighbors(NeighborhoodModel):
     """Number of common neighbours."""
 
     def count(self, history: TemporalGraph) -> None:
@@ -64,12 +102,24 @@ class ResourceAllocation(CommonNeighbors):
         return 1 / np.maximum(degree, 1)
 
 
-class PreferentialAttachment(HistoryModel):
-    """Product of the two ends' degrees."""
+class PreferentialAttachment(NeighborhoodModel):
+    """Product of the two ends' degrees.
+
+    Args:
+        snapshots: Whether the graph is the union of ``all`` snapshots or the ``last`` one that is not empty.
+        count: Whether a degree counts ``links``, once per snapshot and direction, or different ``neighbors``.
+    """
+
+    def __init__(self, *, snapshots: Literal["all", "last"] = "all", count: Literal["links", "neighbors"] = "links"):
+        super().__init__(snapshots=snapshots)
+        self.counted = count
 
     def count(self, history: TemporalGraph) -> None:
-        """``(N,)`` links per node over all snapshots."""
-        self.degree = link_counts(history)
+        """``(N,)`` degrees."""
+        if self.counted == "links":
+            self.degree = link_counts(history)
+        else:
+            self.degree = torch.from_numpy(np.diff(union_adjacency(history).indptr)).double()
 
     def score(self, queries: Queries) -> Tensor:
         """``d(i) d(j)``."""

@@ -121,6 +121,7 @@ class NLSM(pl.LightningModule, Model):
     """
 
     answers = frozenset({"score", "embed"})
+    scale = "logit"
     needs = frozenset({"snapshots"})
 
     def __init__(

@@ -1,0 +1,1 @@
+"""Graph neural networks that read one snapshot and forecast the next."""

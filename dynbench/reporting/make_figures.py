@@ -1,0 +1,88 @@
+"""Make figures: run what is missing, then draw what there is.
+
+A file ``conf/figure/<name>.yaml`` says which runs to draw and, by its ``kind``, with which module: every such module
+has a function ``draw(scores, folder, title, names, formats)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dynbench import records
+from dynbench.config.check import resolved
+from dynbench.config.compose import choices, compose, read_choice
+from dynbench.errors import ConfigError, DynbenchError
+
+_PROGRAM = Path(__file__).resolve().parents[2] / "run.py"
+KINDS = {"link": "dynbench.reporting.link_figures"}
+_KEYS = {"kind", "title", "names", "runs"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--figures", nargs="*", default=[], help="names of conf/figure files; all when omitted")
+    parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the runs that are drawn")
+    parser.add_argument("--format", nargs="+", default=["png"], help="png, svg, pdf")
+    parser.add_argument("--results-dir", default="results", help="where records lie and figures go")
+    parser.add_argument("--no-run", action="store_true", help="draw finished runs only")
+    chosen = parser.parse_args(arguments)
+    failed = 0
+    for name in chosen.figures or choices("figure"):
+        try:
+            entries = load(name)
+            for run in entries["runs"]:
+                failed += not _make(name, entries, run, chosen)
+        except DynbenchError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed += 1
+    return 1 if failed else 0
+
+
+def load(name: str) -> dict[str, Any]:
+    """One figure file, checked.
+
+    Raises:
+        ConfigError: If there is no such file, or a key is missing or unknown.
+    """
+    content = read_choice("figure", name)
+    if set(content) - _KEYS:
+        raise ConfigError(f"conf/figure/{name}.yaml: unknown key '{min(set(content) - _KEYS)}'; known: {sorted(_KEYS)}")
+    if content.get("kind") not in KINDS or not content.get("runs"):
+        raise ConfigError(f"conf/figure/{name}.yaml needs a kind ({', '.join(KINDS)}) and runs")
+    return content
+
+
+def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argparse.Namespace) -> bool:
+    """Draw one run; what stands in the way is said, and does not stop the others."""
+    overrides = [*run["overrides"], f"budget={chosen.budget}", f"seed={chosen.seed}"]
+    try:
+        identity = records.identify(resolved(compose(overrides)))
+        scores = identity.scores_path(chosen.results_dir)
+        record = records.read(identity.path(chosen.results_dir))
+        if not scores.is_file() or record is None or not record.finished:
+            if chosen.no_run:
+                raise ConfigError("not run yet")
+            _run([*overrides, f"results_dir={chosen.results_dir}", "progress=false", "force=true"])
+        folder = Path(chosen.results_dir) / "figures" / name / run["name"]
+        module = importlib.import_module(KINDS[entries["kind"]])
+        module.draw(scores, folder, f"{run['label']} (seed {chosen.seed})", entries.get("names"), chosen.format)
+        print(f"{name}, {run['name']}: {folder}")
+        return True
+    except DynbenchError as error:
+        print(f"{name}, {run['name']}: {error}", file=sys.stderr)
+        return False
+
+
+def _run(overrides: Sequence[str]) -> None:
+    done = subprocess.run([sys.executable, str(_PROGRAM), *overrides], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ConfigError(lines[-1].removeprefix("error: "))

@@ -1,0 +1,97 @@
+"""Figures of link forecasts: their numbers against scikit-learn, their files, and what is missing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as reference
+
+from dynbench import records
+from dynbench.config.compose import choices
+from dynbench.errors import ConfigError, DataError
+from dynbench.metrics.links import FoldMetrics, precision_at_k
+from dynbench.reporting import link_figures, make_figures
+
+
+@pytest.fixture(params=["free", "logit"])
+def kept(request, tmp_path):
+    """Scores with ties, kept as a run keeps them."""
+    draw, metrics = np.random.default_rng(1), FoldMetrics()
+    metrics.scale = request.param
+    for step, fold in enumerate(("validation", "test")):
+        labels = draw.integers(0, 2, 500)
+        scores = np.round(draw.normal(labels, 1), 1)
+        metrics.update(step, torch.from_numpy(scores), torch.from_numpy(labels), fold=fold)
+    return records.write_scores(metrics.kept_scores(), tmp_path / "scores" / "run.npz"), metrics
+
+
+def test_the_numbers_are_those_of_the_metrics(kept):
+    path, metrics = kept
+    data, found = link_figures.points(link_figures.read_folds(path)), metrics.compute()
+    assert data["threshold"] == found["threshold"]
+    assert np.ravel(data["confusion"]).tolist() == [found[name] for name in ("tn", "fp", "fn", "tp")]
+    roc = data["roc"]["test"]
+    assert reference.auc(roc["false_positive_rate"], roc["true_positive_rate"]) == pytest.approx(found["auc"], abs=1e-5)
+    curve = data["precision_recall"]["validation"]
+    steps = np.diff(np.append(0, curve["recall"])) * curve["precision"]
+    assert steps.sum() == pytest.approx(found["val_ap"], abs=1e-4)
+    assert sum(data["calibration"]["count"]) == 500
+    assert sum(data["scores"]["links"]) == found["tp"] + found["fn"]
+
+
+def test_curves_against_scikit_learn(kept):
+    fold = link_figures.read_folds(kept[0])["test"]
+    data = link_figures.points(link_figures.read_folds(kept[0]))
+    precision, recall, thresholds = reference.precision_recall_curve(fold.labels, fold.probabilities)
+    grid = data["thresholds"]
+    for place in (0, 37, 60):
+        at = np.searchsorted(thresholds, grid["threshold"][place])
+        assert grid["recall"][place] == pytest.approx(recall[at], abs=1e-5)
+        assert grid["precision"][place] == pytest.approx(precision[at], abs=1e-5)
+    scores, labels = torch.from_numpy(fold.probabilities), torch.from_numpy(fold.labels)
+    for k, value in list(zip(*data["precision_at_k"].values(), strict=True))[::50]:
+        assert value == pytest.approx(precision_at_k(scores, labels, k), abs=1e-5)
+    assert data["gain"]["found"][0] == 0
+    assert data["gain"]["found"][-1] == 1
+    assert all(np.diff(data["gain"]["found"]) >= 0)
+
+
+def test_long_curves_are_thinned():
+    draw = np.random.default_rng(2)
+    fold = link_figures.Fold(-np.sort(-draw.random(5000)), draw.integers(0, 2, 5000))
+    data = link_figures.points({"validation": fold, "test": fold})
+    assert max(len(data["roc"]["test"]["true_positive_rate"]), len(data["gain"]["found"])) <= 401
+
+
+def test_files(kept, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    names = {"roc": "figure_03", "confusion": "figure_10"}
+    written = link_figures.draw(kept[0], tmp_path / "out", "A title", names)
+    assert [path.name for path in written] == ["points.json", "figure_03.png", "figure_10.png"]
+    before = written[1].read_bytes()
+    assert json.loads(written[0].read_text())["threshold"] > 0
+    link_figures.draw(kept[0], tmp_path / "out", "A title", names)
+    assert written[1].read_bytes() == before
+
+
+def test_what_is_missing_is_said(tmp_path):
+    with pytest.raises(DataError, match="kept no scores; run it again with force=true"):
+        link_figures.draw(tmp_path / "none.npz", tmp_path, "")
+    (tmp_path / "bad.npz").write_text("nothing")
+    with pytest.raises(DataError, match="does not hold the scores of a run"):
+        link_figures.read_folds(tmp_path / "bad.npz")
+    with pytest.raises(ConfigError, match="there is no figure 'pie'"):
+        link_figures.draw(tmp_path / "none.npz", tmp_path, "", {"pie": "x"})
+
+
+@pytest.mark.parametrize("name", choices("figure"))
+def test_figure_files(name):
+    entries = make_figures.load(name)
+    assert all({"name", "label", "overrides"} <= set(run) for run in entries["runs"])
+
+
+def test_figures_of_runs_that_are_missing(tmp_path, capsys):
+    code = make_figures.main(["--figures", "nglp_figures", "--no-run", "--results-dir", str(tmp_path)])
+    assert code == 1
+    assert "nglp_figures, collegemsg: not run yet" in capsys.readouterr().err
