@@ -142,6 +142,7 @@ class Overheard(Protocol):
     def __init__(self, inner: Protocol, edit: Edit | None = None, interrupt: int | None = None):
         self.inner, self.edit, self.interrupt = inner, edit, interrupt
         self.asks, self.view, self.metrics = inner.asks, inner.view, inner.metrics
+        self.measures_validation = inner.measures_validation
         self.heard: list[Tensor] = []
         self.last: Block | None = None
         self.number = -1
