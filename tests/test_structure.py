@@ -27,7 +27,7 @@ FORBIDDEN = {
     "dynbench.protocols": ("models", "data", "play", "training", "config", "records", "reporting", "nn"),
     "dynbench.data": ("models", "protocols", "metrics", "play", "training", "records", "reporting", "nn", "sampling"),
     "dynbench.training": ("models", "protocols", "metrics", "data", "play", "config", "records", "reporting"),
-    "dynbench.reporting": ("models", "protocols", "metrics", "play", "training", "graph", "nn", "sampling"),
+    "dynbench.reporting": ("models", "protocols", "play", "training", "graph", "nn", "sampling"),
     "dynbench.config": ("models", "protocols", "metrics", "play", "training", "graph", "data", "reporting", "records"),
 }  # fmt: skip
 LIGHT = (

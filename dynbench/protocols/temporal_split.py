@@ -142,15 +142,15 @@ class TemporalSplit(ChronologicalSplit):
         return [Pair(step, step + 1) for step in asked.nonzero().squeeze(1).tolist()]
 
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
-        """One episode; self-loops are left out of it."""
-        graph = graph.subset(graph.src != graph.dst)
+        """One episode; self-loops are not asked about."""
+        whole, graph = graph, graph.subset(graph.src != graph.dst)
         seed = seed if self.negative_seed is None else self.negative_seed
         pairs = self.pairs(graph)
         if self.order == "shuffled":
             order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
             pairs = [pairs[i] for i in order.tolist()]
         _, validation, test = self.cut(pairs, "usable pairs of consecutive snapshots")
-        told, times = self._told(graph, pairs)
+        told, times = self._told(whole, graph, pairs)
         times = [*times[-len(validation) - len(test) :], told.require_steps()]
         asker = _Asker(graph, told, self.links, self.negatives)
         blocks = []
@@ -163,14 +163,16 @@ class TemporalSplit(ChronologicalSplit):
         history = told.before(times[0])
         yield Episode(name, history, blocks[len(validation) :], blocks[: len(validation)])
 
-    def _told(self, graph: TemporalGraph, pairs: Sequence[Pair]) -> tuple[TemporalGraph, list[int]]:
+    def _told(
+        self, whole: TemporalGraph, graph: TemporalGraph, pairs: Sequence[Pair]
+    ) -> tuple[TemporalGraph, list[int]]:
         """The graph as models meet it, and the time of each pair's target in it.
 
         A diagnosis lays the pairs out one after the other, what is given at step ``3 k``, the target at ``3 k + 1``,
         and nothing between them and the next pair, so that models need no knowledge of it.
         """
         if self.source == "previous" and self.order == "time":
-            return graph, [pair.target for pair in pairs]
+            return whole, [pair.target for pair in pairs]
         parts, times = [], []
         for k, pair in enumerate(pairs):
             parts += [_at(self._given(graph, pair), 3 * k), _at(graph.step(pair.target), 3 * k + 1)]

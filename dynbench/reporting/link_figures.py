@@ -1,151 +1,24 @@
 """Figures of link forecasts with a validation and a test fold, for any record whose scores were kept.
 
-The points of every curve are computed by :func:`points`, which needs no plotting library, and drawn by :func:`draw`;
-both end up in files, so that a figure can be read as numbers, too. matplotlib is the optional extra ``plots``.
+The points of every curve come from :mod:`dynbench.metrics.curves`, are drawn by :func:`draw`, and are written beside
+the figures, which can be read as numbers, too. matplotlib is the optional extra ``plots``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dynbench.errors import ConfigError, DataError
+from dynbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A curve with more points than pixels is thinned.
-_MOST_POINTS = 400
 _FOLDS = (("validation", "C0"), ("test", "C1"))
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Probabilities, best first, and ``(Q,)`` labels of one fold."""
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-
-
-def read_folds(path: str | Path) -> dict[str, Fold]:
-    """Both folds of the scores that a run kept.
-
-    Raises:
-        DataError: If there are none, or the file is not such a one.
-    """
-    import torch
-
-    from dynbench.metrics.links import FOLDS, to_probabilities
-
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            folds = {}
-            for name in FOLDS:
-                scores, labels = torch.from_numpy(kept[f"{name}_scores"]), kept[f"{name}_labels"]
-                values = to_probabilities(scores, str(kept["scale"])).numpy()
-                order = np.argsort(-values, kind="stable")
-                folds[name] = Fold(values[order], labels[order].astype(np.int64))
-            return folds
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: this run kept no scores; run it again with force=true") from error
-    except (KeyError, ValueError, OSError) as error:
-        raise DataError(f"{path} does not hold the scores of a run ({error})") from error
-
-
-# ---- numbers ------------------------------------------------------------------------------------------------
-
-
-def points(folds: Mapping[str, Fold], bins: int = 10) -> dict[str, Any]:
-    """All that the figures show, as plain lists.
-
-    Args:
-        folds: From :func:`read_folds`.
-        bins: Bins of the reliability diagram; the histogram has three times as many.
-    """
-    import torch
-
-    from dynbench.metrics import links
-
-    val, test = folds["validation"], folds["test"]
-    threshold, _ = links.best_threshold(torch.from_numpy(val.probabilities), torch.from_numpy(val.labels))
-    counts = links.confusion(torch.from_numpy(test.probabilities), torch.from_numpy(test.labels), threshold)
-    found = links.reliability(torch.from_numpy(test.probabilities), torch.from_numpy(test.labels), bins)
-    edges = np.linspace(0, 1, 3 * bins + 1)
-    result = {
-        "threshold": threshold,
-        "roc": {name: _roc(fold) for name, fold in folds.items()},
-        "precision_recall": {name: _precision_recall(fold) for name, fold in folds.items()},
-        "scores": {
-            "edges": edges,
-            **{
-                name: np.histogram(test.probabilities[test.labels == label], edges)[0]
-                for label, name in ((0, "non_links"), (1, "links"))
-            },
-        },
-        "calibration": {"predicted": found.predicted, "observed": found.observed, "count": found.count},
-        "thresholds": _by_threshold(test),
-        "precision_at_k": _precision_at_k(test),
-        "gain": _gain(test),
-        "confusion": [[counts.tn, counts.fp], [counts.fn, counts.tp]],
-    }
-    return _plain(result)
-
-
-def _ends(fold: Fold) -> np.ndarray:
-    """Last position of every run of equal probabilities, thinned."""
-    last = np.flatnonzero(np.append(np.diff(fold.probabilities) != 0, True))
-    return last if len(last) <= _MOST_POINTS else last[np.linspace(0, len(last) - 1, _MOST_POINTS).round().astype(int)]
-
-
-def _roc(fold: Fold) -> dict[str, np.ndarray]:
-    ends, hits = _ends(fold), np.cumsum(fold.labels)
-    false = (np.arange(1, len(hits) + 1) - hits)[ends] / max(len(hits) - hits[-1], 1)
-    return {"false_positive_rate": np.append(0, false), "true_positive_rate": np.append(0, hits[ends] / hits[-1])}
-
-
-def _precision_recall(fold: Fold) -> dict[str, np.ndarray]:
-    ends, hits = _ends(fold), np.cumsum(fold.labels)
-    return {"recall": hits[ends] / hits[-1], "precision": hits[ends] / (ends + 1)}
-
-
-def _by_threshold(fold: Fold) -> dict[str, np.ndarray]:
-    grid = np.linspace(0, 1, 101)
-    called = np.searchsorted(-fold.probabilities, -grid, side="right")  # at or above each threshold
-    hits = np.append(0, np.cumsum(fold.labels))[called]
-    precision, recall = hits / np.maximum(called, 1), hits / fold.labels.sum()
-    f1 = 2 * hits / (called + fold.labels.sum())
-    return {"threshold": grid, "precision": precision, "recall": recall, "f1": f1}
-
-
-def _precision_at_k(fold: Fold) -> dict[str, np.ndarray]:
-    k = np.unique(np.linspace(1, len(fold.labels), _MOST_POINTS).round().astype(int))
-    return {"k": k, "precision": np.cumsum(_expected(fold))[k - 1] / k}
-
-
-def _gain(fold: Fold) -> dict[str, np.ndarray]:
-    k = np.unique(np.linspace(0, len(fold.labels), _MOST_POINTS).round().astype(int))
-    return {
-        "asked": k / len(fold.labels),
-        "found": np.append(0, np.cumsum(_expected(fold)))[k] / fold.labels.sum(),
-        "ideal": np.minimum(k / fold.labels.sum(), 1),
-    }
-
-
-def _expected(fold: Fold) -> np.ndarray:
-    """Labels in order of the scores; within a tie each counts as the tie's mean."""
-    group = np.append(0, np.cumsum(np.diff(fold.probabilities) != 0))
-    return (np.bincount(group, weights=fold.labels) / np.bincount(group))[group]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return np.round(value, 6).tolist() if isinstance(value, np.ndarray) else value
 
 
 # ---- drawing ------------------------------------------------------------------------------------------------
@@ -265,6 +138,8 @@ def draw(
     names = dict(names) if names is not None else {kind: kind for kind in FIGURES}
     if unknown := [kind for kind in names if kind not in FIGURES]:
         raise ConfigError(f"there is no figure '{unknown[0]}' of link forecasts; choose among {', '.join(FIGURES)}")
+    from dynbench.metrics.curves import points, read_folds
+
     data = points(read_folds(scores))
     pyplot = _pyplot()
     folder = Path(folder)

@@ -145,6 +145,7 @@ class Overheard(Protocol):
     ):
         self.inner, self.edit, self.interrupt, self.stop = inner, edit, interrupt, stop
         self.asks, self.view, self.metrics = inner.asks, inner.view, inner.metrics
+        self.measures_validation = inner.measures_validation
         self.heard: list[Tensor] = []
         self.last: Block | None = None
         self.number = -1

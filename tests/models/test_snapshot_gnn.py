@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
-from dynbench.errors import ConfigError, DataError
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.steps import auc
 from dynbench.models.snapshot_gnn.gae import GAE
@@ -164,6 +164,10 @@ def test_degree_features():
 def test_bad_input():
     with pytest.raises(ConfigError, match=r"model\.degrees has 'inner'"):
         NGLP(degrees=["inner"])
-    lonely = TemporalGraph.from_events([0, 1], [1, 0], [0, 2], 3, num_steps=4)
-    with pytest.raises(DataError, match="no two consecutive snapshots with links"):
-        NGLP(**SMALL).fit(lonely, [], Trainer())
+
+
+def test_a_single_snapshot_teaches_nothing_and_can_be_asked():
+    lonely, model = TemporalGraph.from_events([0, 1, 1], [1, 0, 1], [0, 0, 0], 3, num_steps=4), NGLP(**SMALL)
+    model.fit(lonely, [], Trainer())
+    assert model.score(Queries.pairs(torch.tensor([0]), torch.tensor([1]), 1)).shape == (1,)
+    assert len(model.known_src) == 2  # the self-loop is left out

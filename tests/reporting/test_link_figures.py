@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 from dynbench import records
 from dynbench.config.compose import choices
 from dynbench.errors import ConfigError, DataError
+from dynbench.metrics import curves
 from dynbench.metrics.links import FoldMetrics, precision_at_k
 from dynbench.reporting import link_figures, make_figures
 
@@ -28,7 +29,7 @@ def kept(request, tmp_path):
 
 def test_the_numbers_are_those_of_the_metrics(kept):
     path, metrics = kept
-    data, found = link_figures.points(link_figures.read_folds(path)), metrics.compute()
+    data, found = curves.points(curves.read_folds(path)), metrics.compute()
     assert data["threshold"] == found["threshold"]
     assert np.ravel(data["confusion"]).tolist() == [found[name] for name in ("tn", "fp", "fn", "tp")]
     roc = data["roc"]["test"]
@@ -41,8 +42,8 @@ def test_the_numbers_are_those_of_the_metrics(kept):
 
 
 def test_curves_against_scikit_learn(kept):
-    fold = link_figures.read_folds(kept[0])["test"]
-    data = link_figures.points(link_figures.read_folds(kept[0]))
+    fold = curves.read_folds(kept[0])["test"]
+    data = curves.points(curves.read_folds(kept[0]))
     precision, recall, thresholds = reference.precision_recall_curve(fold.labels, fold.probabilities)
     grid = data["thresholds"]
     for place in (0, 37, 60):
@@ -59,8 +60,8 @@ def test_curves_against_scikit_learn(kept):
 
 def test_long_curves_are_thinned():
     draw = np.random.default_rng(2)
-    fold = link_figures.Fold(-np.sort(-draw.random(5000)), draw.integers(0, 2, 5000))
-    data = link_figures.points({"validation": fold, "test": fold})
+    fold = curves.Fold(-np.sort(-draw.random(5000)), draw.integers(0, 2, 5000))
+    data = curves.points({"validation": fold, "test": fold})
     assert max(len(data["roc"]["test"]["true_positive_rate"]), len(data["gain"]["found"])) <= 401
 
 
@@ -80,7 +81,7 @@ def test_what_is_missing_is_said(tmp_path):
         link_figures.draw(tmp_path / "none.npz", tmp_path, "")
     (tmp_path / "bad.npz").write_text("nothing")
     with pytest.raises(DataError, match="does not hold the scores of a run"):
-        link_figures.read_folds(tmp_path / "bad.npz")
+        curves.read_folds(tmp_path / "bad.npz")
     with pytest.raises(ConfigError, match="there is no figure 'pie'"):
         link_figures.draw(tmp_path / "none.npz", tmp_path, "", {"pie": "x"})
 

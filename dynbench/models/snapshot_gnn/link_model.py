@@ -16,7 +16,6 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from dynbench.contract import Block, Queries
-from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.nn.graph_conv import Edges, GCNConv, PlainLayer, SAGEConv, both_ways, gcn_edges, mean_edges
@@ -64,6 +63,10 @@ def degree_features(src: Tensor, dst: Tensor, num_nodes: int, kinds: Sequence[st
     if transform == "zscore":
         return (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
     return features
+
+
+def _without_loops(graph: TemporalGraph) -> TemporalGraph:
+    return graph.subset(graph.src != graph.dst)
 
 
 class PairDecoder(nn.Module):
@@ -152,16 +155,17 @@ class SnapshotLinkModel(pl.LightningModule, Model):
     def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
         """Train anew on all pairs of consecutive snapshots of ``history``."""
         self.build(history.num_nodes)
+        history = _without_loops(history)
         self._know(history)
         history = history.to(trainer.device)
         self._index = PairIndex(history)
         self._examples = self._training_examples(history)
-        if not self._examples:
-            raise DataError("the training part has no two consecutive snapshots with links; take another data.window")
-        judged = self._judged(history, validation, trainer)
+        judged = self._judged(validation, trainer)
         steps = len(self._examples)
         selection = Selection(lambda: self._judge(judged), steps, self.patience) if judged else None
-        trainer.train(self, self.epochs * steps, selection=selection)
+        if steps:  # a single snapshot, as at the start of a single-step story, teaches nothing yet
+            trainer.train(self, self.epochs * steps, selection=selection)
+        self.eval()
         self._examples, self._index = [], None
 
     def build(self, num_nodes: int) -> None:
@@ -186,14 +190,15 @@ class SnapshotLinkModel(pl.LightningModule, Model):
             examples.append(Example(self.read(source.src, source.dst), target.src, target.dst, step + 1))
         return examples
 
-    def _judged(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> list[tuple]:
+    def _judged(self, validation: Sequence[Block], trainer: Trainer) -> list[tuple]:
         """Inputs of the validation blocks: the last snapshot before each, its queries, and the labels."""
         known, judged = (self.known_src, self.known_dst, self.known_time), []
         for block in validation:
             snapshot = self._before(known, int(block.queries.time[0]), trainer.device)
             judged.append((snapshot, block.queries.to(trainer.device), block.answers))
             if block.reveal is not None:
-                more = (block.reveal.src, block.reveal.dst, block.reveal.time)
+                reveal = _without_loops(block.reveal)
+                more = (reveal.src, reveal.dst, reveal.time)
                 known = tuple(torch.cat([old.cpu(), new.cpu()]) for old, new in zip(known, more, strict=True))
         return judged
 
@@ -251,6 +256,7 @@ class SnapshotLinkModel(pl.LightningModule, Model):
 
     def observe(self, events: TemporalGraph) -> None:
         """Remember revealed snapshots; the last one before a question is encoded."""
+        events = _without_loops(events)
         parts = zip(_KNOWN, (events.src, events.dst, events.time), strict=True)
         for name, part in parts:
             old = getattr(self, name)
