@@ -264,8 +264,9 @@ def test_chunks_do_not_show(monkeypatch):
 
 def test_free_parameters_forecast_the_last_snapshot():
     model = fitted(BAS)
-    z = torch.sigmoid(model.nodes.table[0, 2])
-    torch.testing.assert_close(model.embed(torch.tensor([2, 3, 4])), z.expand(3, -1, -1))
+    last = int(model.last_step)
+    z = torch.sigmoid(model.nodes.table[0, -1])
+    torch.testing.assert_close(model.embed(torch.tensor([last, last + 1, last + 2])), z.expand(3, -1, -1))
 
 
 def test_warm_start_goes_on_and_a_cold_one_does_not():
