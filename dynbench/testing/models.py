@@ -236,11 +236,11 @@ class _Watching(Trainer):
         self.trainable: set[str] = set()
         self.reached: set[str] = set()
 
-    def train(self, module: pl.LightningModule, steps: int, batches: Any = None) -> None:
+    def train(self, module: pl.LightningModule, steps: int, batches: Any = None, **more: Any) -> None:
         named = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
         self.trainable |= set(named)
         hooks = [parameter.register_hook(self._note(name)) for name, parameter in named.items()]
-        super().train(module, steps, batches)
+        super().train(module, steps, batches, **more)
         for hook in hooks:
             hook.remove()
 

@@ -277,6 +277,7 @@ class SnapshotLinkModel(pl.LightningModule, Model):
         return torch.stack([self._state(time) for time in times.tolist()])
 
     def _state(self, time: int) -> Tensor:
+        self.eval()  # a model that was restored in another process has not been told
         known = tuple(getattr(self, name) for name in _KNOWN)
         return self.encode(self._before(known, time, self.device))
 
