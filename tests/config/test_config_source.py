@@ -99,7 +99,7 @@ def test_attributes_and_docstrings(source):
     assert plain.docstring == "Says what it is."
     assert plain.module_docstring == "The card."
     assert plain.attributes == {
-        "answers": frozenset({"score", "embed"}), "needs": frozenset(), "version": 4,
+        "answers": frozenset({"score", "embed"}), "needs": frozenset(), "scale": "free", "version": 4,
     }  # fmt: skip
     assert {"score", "fit", "observe", "__init__"} <= plain.methods
 
@@ -107,7 +107,7 @@ def test_attributes_and_docstrings(source):
 def test_inheritance(source):
     child, strict = source("Child"), source("Strict")
     assert set(child.parameters) == {*source("Plain").parameters, "extra"}
-    assert child.attributes == {"answers": frozenset({"rank"}), "needs": frozenset(), "version": 4}
+    assert child.attributes == {"answers": frozenset({"rank"}), "needs": frozenset(), "scale": "free", "version": 4}
     assert set(strict.parameters) == {"only"}
     assert strict.attributes["answers"] == {"score", "embed"}
 
