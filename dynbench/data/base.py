@@ -20,7 +20,7 @@ _ALWAYS["events"] = {**_ALWAYS["snapshots"], "events": "events"}
 _PARTS = {name: name for name in ("train_events", "valid_events", "test_events")}
 _NATIVE = {
     "snapshots": {"steps": "steps", "snapshot_events": "events", **_PARTS},
-    "events": {"pairs": "links_distinct", **_PARTS},
+    "events": {"pairs": "links_distinct"},
 }
 _LINKS = {"sum_over_steps": "links_per_step_sum", "distinct_over_time": "links_distinct"}
 _OTHER_FILES = "these are not the files of the card; replace them, or load your own graph with data=custom data.path=…"

@@ -66,7 +66,10 @@ def published_cut(raw: RawEvents, directed: bool, bipartite: bool) -> TemporalGr
     parts = {f: getattr(raw, f) for f in ("src", "dst", "weight", "relation", "snapshot", "part")}
     parts = {f: None if values is None else values[kept] for f, values in parts.items()}
     graph = to_events(dataclasses.replace(raw, **parts, time=parts["snapshot"]), True, bipartite, None)
-    return dataclasses.replace(graph.snapshots(graph.time, num_steps, directed), split=graph.split)
+    if graph.split is not None:
+        # Facts come merged, and in an order that is worth keeping.
+        return dataclasses.replace(graph, num_steps=num_steps)
+    return graph.snapshots(graph.time, num_steps, directed)
 
 
 def cut(graph: TemporalGraph, window: str | float, span: str | float | None, directed: bool) -> TemporalGraph:

@@ -66,6 +66,7 @@ def assemble(parts: Mapping[str, Columns], entities: Count | None, relations: Co
 
     Returns:
         Events whose ``snapshot`` numbers the distinct times and whose ``part`` is 0, 1 or 2 for train, valid, test.
+        A fact that a time holds repeatedly is one event with that weight.
 
     Raises:
         DataError: If an id exceeds its count, or two parts share a time.
@@ -85,10 +86,18 @@ def assemble(parts: Mapping[str, Columns], entities: Count | None, relations: Co
     subject, relation, target, time = (np.concatenate(column) for column in zip(*columns, strict=True))
     part = np.concatenate([np.full(len(c[0]), PARTS.index(p)) for p, c in zip(present, columns, strict=True)])
     times, step = np.unique(time, return_inverse=True)
+    # Repeated facts become a weight; the others keep the order of the files.
+    _, first, counts = np.unique(
+        np.stack([step, subject, relation, target]), axis=1, return_index=True, return_counts=True
+    )
+    order = np.argsort(first)
+    kept, weight = first[order], counts[order]
+    subject, relation, target, time, part, step = (a[kept] for a in (subject, relation, target, time, part, step))
     return RawEvents(
         subject,
         target,
         time,
+        weight=weight,
         num_nodes=int(max(subject.max(), target.max())) + 1 if entities is None else entities.value,
         relation=relation,
         num_relations=int(relation.max()) + 1 if relations is None else relations.value,

@@ -66,7 +66,7 @@ def test_counts_of_the_parts(load):
 
 def test_events_keep_their_times_and_the_split_is_a_time(load):
     graph = load(FACTS, "events")
-    assert (graph.time.tolist(), graph.split) == ([0, 0, 0, 24, 48, 72, 96], (48, 72))
+    assert (graph.time.tolist(), graph.split) == ([0, 0, 24, 48, 72, 96], (48, 72))
 
 
 def test_files_that_may_be_absent(load):
