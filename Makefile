@@ -39,6 +39,7 @@ tables: setup  ## the papers' tables; BUDGET=smoke|quick|paper, JOBS=processes
 
 bench: setup  ## speed of fit steps and of the Trainer, beside plain references
 	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench_ranking.py
 
 data: setup  ## download and check all datasets that can be had
 	$(BIN)/python scripts/download_data.py

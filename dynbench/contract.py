@@ -17,7 +17,7 @@ from torch import Tensor
 from dynbench.graph import TemporalGraph
 
 if TYPE_CHECKING:
-    from dynbench.sampling.known_answers import KnownAnswers
+    from dynbench.sampling.known_answers import FoundAnswers, KnownAnswers
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,7 @@ class Block:
         support: Further labelled queries of the same step for the protocol's own read-out (a logistic regression
             on embeddings, say). Never shown to a model.
         reveal: Events that the model may observe after it answered, or ``None``.
-        filters: For a ranking, what else is known to be true, by the name of the filter: looked up by query, so that
-            parts of a block share it. Never shown to a model.
+        filters: For a ranking, what else is known to be true, by the name of the filter. Never shown to a model.
     """
 
     step: int
@@ -79,7 +78,7 @@ class Block:
     answers: Tensor
     support: tuple[Queries, Tensor] | None = None
     reveal: TemporalGraph | None = None
-    filters: Mapping[str, KnownAnswers] | None = None
+    filters: Mapping[str, KnownAnswers | FoundAnswers] | None = None
 
 
 Stream = Iterable[Block]

@@ -42,16 +42,25 @@ def rank_counts(scores: Tensor, targets: Tensor, filters: Sequence[tuple[Tensor,
     _check(scores, targets)
     threshold = scores.gather(1, targets[:, None])
     counts = scores.new_empty((len(targets), 1 + len(filters), 2), dtype=torch.long)
-    counts[:, 0, 0] = _count(scores, threshold, "greater")
-    counts[:, 0, 1] = _count(scores, threshold, "equal")
-    for number, (row, node) in enumerate(filters, start=1):
-        kept = node != targets[row]
-        row, node = row[kept], node[kept]
-        value, level = scores[row, node], threshold[row, 0]
-        above = torch.bincount(row[value > level], minlength=len(targets))
-        equal = torch.bincount(row[value == level], minlength=len(targets))
-        counts[:, number] = counts[:, 0] - torch.stack([above, equal], dim=1)
+    counts[:, 0] = _count(scores, threshold)
+    if filters:
+        counts[:, 1:] = counts[:, :1] - _count_left_out(scores, targets, threshold[:, 0], filters)
     return counts
+
+
+def _count_left_out(scores: Tensor, targets: Tensor, threshold: Tensor, filters: Sequence) -> Tensor:
+    """``(Q, F, 2) long`` candidates above and level that each filter leaves out; all filters in one pass."""
+    queries, nodes = scores.shape
+    row = torch.cat([row for row, _ in filters])
+    node = torch.cat([node for _, node in filters])
+    sizes = torch.tensor([len(row) for row, _ in filters], device=row.device)
+    place = row * len(filters) + torch.repeat_interleave(sizes, output_size=len(row))
+    value, level = scores.reshape(-1)[row * nodes + node], threshold[row]
+    # Bins: above, level, and a last one for those below and for targets themselves, which stay.
+    kind = torch.where(value > level, 0, torch.where((value == level) & (node != targets[row]), 1, 2))
+    return torch.bincount(place * 3 + kind, minlength=3 * queries * len(filters)).view(queries, len(filters), 3)[
+        ..., :2
+    ]
 
 
 def _check(scores: Tensor, targets: Tensor) -> None:
@@ -69,18 +78,21 @@ def _check(scores: Tensor, targets: Tensor) -> None:
         raise RunError(f"the scores of {int(rows.sum())} of {len(rows)} queries hold NaN; the model has diverged")
 
 
-def _count(scores: Tensor, threshold: Tensor, relation: Literal["greater", "equal"]) -> Tensor:
-    """``(Q,) long`` number of entries of each row that stand in a relation to the row's threshold."""
+def _count(scores: Tensor, threshold: Tensor) -> Tensor:
+    """``(Q, 2) long`` number of entries of each row above and level with the row's threshold."""
     if scores.device.type != "cpu":
-        return (scores > threshold if relation == "greater" else scores == threshold).sum(1)
+        return torch.stack([(scores > threshold).sum(1), (scores == threshold).sum(1)], dim=1)
     # NumPy compares thrice as fast as torch does here, and packing its bytes into words makes the sum free.
     rows, nodes = scores.shape
     blocks = -(-nodes // (_LANES * _WORDS))
-    flags = np.zeros((rows, blocks * _LANES * _WORDS), dtype=bool)
-    compare = np.greater if relation == "greater" else np.equal
-    compare(scores.numpy(), threshold.numpy(), out=flags[:, :nodes])
-    lanes = flags.view(np.uint64).reshape(rows, blocks, _WORDS).sum(axis=2, dtype=np.uint64)
-    return torch.from_numpy(lanes.view(np.uint8).sum(axis=1, dtype=np.int64))
+    flags = np.empty((rows, blocks * _LANES * _WORDS), dtype=bool)
+    flags[:, nodes:] = False
+    sums = []
+    for compare in (np.greater, np.equal):
+        compare(scores.numpy(), threshold.numpy(), out=flags[:, :nodes])
+        lanes = flags.view(np.uint64).reshape(rows, blocks, _WORDS).sum(axis=2, dtype=np.uint64)
+        sums.append(lanes.view(np.uint8).sum(axis=1, dtype=np.int64))
+    return torch.from_numpy(np.stack(sums, axis=1))
 
 
 def ranks(counts: Tensor, ties: Ties = "realistic") -> Tensor:

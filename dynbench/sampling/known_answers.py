@@ -20,6 +20,30 @@ def with_inverses(graph: TemporalGraph) -> tuple[Tensor, Tensor, Tensor, Tensor]
     return torch.cat([graph.src, graph.dst]), both, torch.cat([graph.dst, graph.src]), graph.time.repeat(2)
 
 
+class FoundAnswers:
+    """Known answers of some queries that were looked up already.
+
+    Args:
+        row, node: ``(K,) long`` positions among the queries, ascending, and nodes.
+        num_relations: Relations of the graph.
+    """
+
+    def __init__(self, row: Tensor, node: Tensor, num_relations: int):
+        self.row, self.node, self.num_relations = row, node, num_relations
+
+    def of(self, queries: Queries) -> tuple[Tensor, Tensor]:
+        """Rows and nodes, as :meth:`KnownAnswers.of` gives them for these queries."""
+        return self.row, self.node
+
+    def portions(self, starts: Tensor) -> list[FoundAnswers]:
+        """Those of the queries between each ``(P,)`` start and the next."""
+        bounds = [*torch.searchsorted(self.row, starts).tolist(), len(self.row)]
+        return [
+            FoundAnswers(self.row[begin:end] - start, self.node[begin:end], self.num_relations)
+            for start, begin, end in zip(starts.tolist(), bounds, bounds[1:], strict=False)
+        ]
+
+
 class KnownAnswers:
     """For every head and relation (and time), the nodes that complete a fact of the graph, in both directions.
 
