@@ -7,13 +7,17 @@ the runner plays them; a model sees histories and queries, never answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from dynbench.graph import TemporalGraph
+
+if TYPE_CHECKING:
+    from dynbench.known_answers import FoundAnswers, KnownAnswers
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,8 @@ class Queries:
         src: ``(Q,) long`` source nodes.
         dst: ``(Q,) long`` destination nodes, or ``None`` when every node is a candidate (ranking).
         time: ``(Q,)`` times asked about, in the unit of the graph.
-        relation: ``(Q,) long`` relation ids, or ``None``.
+        relation: ``(Q,) long`` relation ids, or ``None``. For a ranking of sources, ``src`` is the destination and the
+            relation ``r`` is asked about as its inverse, ``r + R``.
     """
 
     src: Tensor
@@ -66,6 +71,7 @@ class Block:
             on embeddings, say). Never shown to a model.
         reveal: Events that the model may observe after it answered, or ``None``.
         groups: ``(Q,) long`` kind of each query, for results by kind; the protocol's metrics know what they mean.
+        filters: For a ranking, what else is known to be true, by the name of the filter. Never shown to a model.
     """
 
     step: int
@@ -74,6 +80,7 @@ class Block:
     support: tuple[Queries, Tensor] | None = None
     reveal: TemporalGraph | None = None
     groups: Tensor | None = None
+    filters: Mapping[str, KnownAnswers | FoundAnswers] | None = None
 
 
 Stream = Iterable[Block]

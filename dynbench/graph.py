@@ -50,6 +50,8 @@ class TemporalGraph:
         node_features: ``(N, F) float`` or ``None``.
         node_labels: ``(N,)`` or ``(T, N) long`` classes, -1 where unknown, or ``None``.
         seconds: Seconds per unit of ``time`` (1.0 for Unix time), or ``None`` if the unit is not a duration.
+        split: Times at which the published validation and test parts begin (equal ones if there is no validation
+            part), or ``None`` for data that come without such parts.
     """
 
     src: Tensor
@@ -66,6 +68,7 @@ class TemporalGraph:
     node_features: Tensor | None = None
     node_labels: Tensor | None = None
     seconds: float | None = None
+    split: tuple[float, float] | None = None
 
     @classmethod
     def from_events(cls, src, dst, time, num_nodes: int | None = None, **fields) -> TemporalGraph:
@@ -187,6 +190,7 @@ class TemporalGraph:
             directed=directed,
             num_steps=num_steps,
             seconds=None,
+            split=None,
         )
 
     def require_steps(self) -> int:
@@ -243,6 +247,8 @@ class TemporalGraph:
         with np.load(path, allow_pickle=False) as stored:
             values = json.loads(str(stored["_values"]))
             arrays = {name: torch.from_numpy(stored[name]) for name in stored.files if name != "_values"}
+        if "split" in values:
+            values["split"] = tuple(values["split"])
         return cls(**arrays, **values)
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -251,7 +257,10 @@ class TemporalGraph:
 
     def _values(self) -> dict:
         tensors = (*_EVENT_FIELDS, *_NODE_FIELDS)
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in tensors}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in tensors}
+        if self.split is None:
+            del values["split"]  # so that graphs without parts keep the checksum that they have in older records
+        return values
 
 
 def _whole(time: float) -> int:

@@ -21,8 +21,7 @@ from dynbench.contract import Block, Episode
 from dynbench.data.locations import Locations
 from dynbench.errors import ConfigError, DataError, DynbenchError, RunError
 from dynbench.graph import TemporalGraph
-from dynbench.metrics.links import FoldMetrics
-from dynbench.metrics.steps import LinkMetrics
+from dynbench.metrics.base import StepMetrics
 from dynbench.models.base import Model
 from dynbench.processes import is_main_process
 from dynbench.protocols.base import Protocol
@@ -54,8 +53,8 @@ def play(config: DictConfig, values: dict[str, Any], identity: Identity, record:
     story = Story(model, protocol, trainer, folder, resume=not values["force"])
     story.tell(graph, values["seed"])
     story.report(record, protocol.describe(graph))
-    if isinstance(story.metrics, FoldMetrics) and is_main_process():
-        records.write_scores(story.metrics.kept_scores(), identity.scores_path(values["results_dir"]))
+    if is_main_process() and (arrays := story.metrics.arrays()):
+        records.write_arrays(arrays, identity.arrays_path(values["results_dir"]))
     record.environment["device"] = environment.device_name(trainer.device)
     record.peak_memory_mb = environment.peak_memory_mb()
     _clear(folder)
@@ -87,7 +86,7 @@ class Story:
 
     def __init__(self, model: Model, protocol: Protocol, trainer: Trainer, folder: Path, resume: bool = True):
         self.model, self.protocol, self.trainer, self.folder = model, protocol, trainer, folder
-        self.metrics: LinkMetrics | FoldMetrics = protocol.metrics()
+        self.metrics: StepMetrics = protocol.metrics()
         self.metrics.scale = model.scale
         self.done = 0
         self.queries = 0
@@ -100,6 +99,7 @@ class Story:
 
     def tell(self, graph: TemporalGraph, seed: int) -> None:
         """Play all episodes that are not done yet."""
+        self._num_nodes = graph.num_nodes
         for number, episode in enumerate(self.protocol.episodes(graph, seed)):
             if number < self.done:
                 continue
@@ -136,11 +136,12 @@ class Story:
 
     def _ask(self, block: Block, fold: str) -> None:
         self.fingerprint = _chained(self.fingerprint, block)
-        answer = self.protocol.read(block, self._answer(block).detach().cpu())
-        if answer.shape[:1] != block.answers.shape[:1]:
-            raise RunError(f"{type(self.model).__name__} gave {len(answer)} answers to {len(block.answers)} queries")
         more = {"fold": fold, "groups": block.groups} if self.protocol.measures_validation else {}
-        self.metrics.update(block.step, answer, block.answers, **more)
+        for part in self.protocol.portions(block, self.trainer.device, self._num_nodes):
+            answer = self.protocol.read(part, self._answer(part).detach()).cpu()
+            if answer.shape[:1] != part.answers.shape[:1]:
+                raise RunError(f"{type(self.model).__name__} gave {len(answer)} answers to {len(part.answers)} queries")
+            self.metrics.update(part.step, answer, part.answers, **more)
         self.queries += len(block.queries)
 
     def _answer(self, block: Block) -> Tensor:
@@ -200,7 +201,7 @@ class Story:
 def _chained(fingerprint: str, block: Block) -> str:
     """The hash of all that was asked, one block longer; equal hashes prove that two runs met the same negatives."""
     digest = hashlib.sha256(fingerprint.encode())
-    for part in (block.queries.src, block.queries.dst, block.queries.time, block.answers):
+    for part in (*block.queries._parts(), block.answers):
         if part is not None:
             digest.update(part.contiguous().numpy().tobytes())
     return digest.hexdigest()

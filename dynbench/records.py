@@ -102,7 +102,7 @@ class Identity:
         """Where the record of this run lies."""
         return Path(results_dir) / "records" / self.data / f"{self}.json"
 
-    def scores_path(self, results_dir: str | Path) -> Path:
+    def arrays_path(self, results_dir: str | Path) -> Path:
         """Where the scores of this run lie, if its protocol keeps any; figures are drawn from them."""
         return Path(results_dir) / "scores" / self.data / f"{self}.npz"
 
@@ -183,7 +183,7 @@ def write_text(path: str | Path, text: str) -> Path:
     return path
 
 
-def write_scores(arrays: dict[str, Any], path: str | Path) -> Path:
+def write_arrays(arrays: dict[str, Any], path: str | Path) -> Path:
     """Write arrays (plain ones, no pickles) so that they are there whole or not at all.
 
     Raises:

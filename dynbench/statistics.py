@@ -19,7 +19,8 @@ def statistics(graph: TemporalGraph) -> dict[str, float | list[float]]:
         weights), ``links_distinct`` (pairs over the whole time; unordered where the graph is undirected) and
         ``self_loops``. For snapshots also ``steps``, ``links_per_step_sum`` and the lists ``links_per_step``,
         ``events_per_step``, ``nodes_per_step`` (nodes seen up to and including each step) and
-        ``new_links_per_step`` (pairs never linked before, self-loops excluded).
+        ``new_links_per_step`` (pairs never linked before, self-loops excluded). For data with published parts also
+        ``train_events``, ``valid_events`` and ``test_events``.
     """
     pairs = _pair_keys(graph)
     snapshots = graph.num_steps is not None
@@ -32,6 +33,11 @@ def statistics(graph: TemporalGraph) -> dict[str, float | list[float]]:
         "links_distinct": len(torch.unique(pairs)),
         "self_loops": int((graph.src == graph.dst).sum()),
     }
+    if graph.split is not None:
+        validation, test = graph.split
+        bounds = {"train": graph.time < validation, "test": graph.time >= test}
+        bounds["valid"] = ~(bounds["train"] | bounds["test"])
+        result |= {f"{part}_events": _number(events[mask].sum().item()) for part, mask in bounds.items()}
     return {**result, **_per_step(graph, pairs, events)} if snapshots else result
 
 

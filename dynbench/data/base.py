@@ -17,13 +17,14 @@ LinkRule = Literal["sum_over_steps", "distinct_over_time"]
 # holds for the card's own cut, so a user's window, span or direction switches it off.
 _ALWAYS = {"snapshots": {"nodes": "nodes", "relations": "relations"}}
 _ALWAYS["events"] = {**_ALWAYS["snapshots"], "events": "events"}
+_PARTS = {name: name for name in ("train_events", "valid_events", "test_events")}
 _NATIVE = {
-    "snapshots": {"steps": "steps", "snapshot_events": "events"},
+    "snapshots": {"steps": "steps", "snapshot_events": "events", **_PARTS},
     "events": {"pairs": "links_distinct"},
 }
 _LINKS = {"sum_over_steps": "links_per_step_sum", "distinct_over_time": "links_distinct"}
 _OTHER_FILES = "these are not the files of the card; replace them, or load your own graph with data=custom data.path=…"
-KNOWN_STATISTICS = ("nodes", "relations", "events", "pairs", "steps", "links", "snapshot_events")
+KNOWN_STATISTICS = ("nodes", "relations", "events", "pairs", "steps", "links", "snapshot_events", *_PARTS)
 
 
 class Dataset(ABC):
@@ -91,10 +92,9 @@ def check_expected(
     wanted = {key: expected[key] for key in compared if expected.get(key) is not None}
     found = statistics(graph) if wanted else {}
     for key, value in wanted.items():
-        if found[compared[key]] != value:
-            raise DataError(
-                f"dataset '{name}': the card promises {value:,} {key}, the data have {found[compared[key]]:,}; {cure}"
-            )
+        counted = found.get(compared[key], 0)
+        if counted != value:
+            raise DataError(f"dataset '{name}': the card promises {value:,} {key}, the data have {counted:,}; {cure}")
 
 
 def plain(value: Any) -> Any:

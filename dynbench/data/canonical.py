@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dynbench.data import facts
 from dynbench.data.events import RawEvents
 from dynbench.data.textfiles import Columns, read_table
 from dynbench.errors import DataError
@@ -20,14 +22,21 @@ def find(folder: Path, stem: str) -> Path | None:
 
 def is_canonical(folder: Path) -> bool:
     """Whether a folder holds a graph in this format."""
-    return find(folder, "edges") is not None or find(folder, "snapshots") is not None
+    return find(folder, "edges") is not None or find(folder, "snapshots") is not None or facts.is_facts(folder)
 
 
 def files_of(path: Path) -> list[Path]:
     """The files that make up a graph: those of a folder, or a single file of edges."""
     if path.is_file():
         return [path]
+    if facts.is_facts(path):
+        return facts.files_of(path)
     return [found for stem in STEMS if (found := find(path, stem))]
+
+
+def reader_of(files: list[Path]) -> Callable[[list[Path]], RawEvents]:
+    """The reader of the files of a graph: :func:`read_canonical`, or that of knowledge graphs."""
+    return facts.read_facts if any(path.name.startswith("train.") for path in files) else read_canonical
 
 
 def has_edges(files: list[Path]) -> bool:

@@ -40,11 +40,18 @@ def to_events(raw: RawEvents, directed: bool, bipartite: bool, seconds: float | 
         directed=directed,
         bipartite=bipartite,
         relation=raw.relation,
+        num_relations=raw.num_relations or 1,
         weight=raw.weight,
         node_features=raw.node_features,
         node_labels=raw.node_labels,
         seconds=seconds,
+        split=None if raw.part is None else _boundaries(raw.part, raw.time),
     )
+
+
+def _boundaries(part: np.ndarray, time: np.ndarray) -> tuple[float, float]:
+    """Times at which the validation and the test part begin; the same time where there is no validation part."""
+    return tuple(time[part >= number].min().item() for number in (1, 2))
 
 
 def published_cut(raw: RawEvents, directed: bool, bipartite: bool) -> TemporalGraph:
@@ -58,9 +65,12 @@ def published_cut(raw: RawEvents, directed: bool, bipartite: bool) -> TemporalGr
     num_steps = raw.num_steps or int(raw.snapshot.max()) + 1
     # Events are grouped, not timed, from here on: the step takes the place of the time, so sorting keeps them paired.
     kept = raw.snapshot >= 0
-    parts = {f: getattr(raw, f) for f in ("src", "dst", "weight", "relation", "snapshot")}
+    parts = {f: getattr(raw, f) for f in ("src", "dst", "weight", "relation", "snapshot", "part")}
     parts = {f: None if values is None else values[kept] for f, values in parts.items()}
     graph = to_events(dataclasses.replace(raw, **parts, time=parts["snapshot"]), True, bipartite, None)
+    if graph.split is not None:
+        # Facts come merged, and in an order that is worth keeping.
+        return dataclasses.replace(graph, num_steps=num_steps)
     return graph.snapshots(graph.time, num_steps, directed)
 
 

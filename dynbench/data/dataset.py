@@ -17,7 +17,7 @@ from dynbench.data.base import Dataset, View, check_expected, check_view, plain
 from dynbench.data.download import fetch, sha256_of, verify
 from dynbench.data.events import RawEvents
 from dynbench.data.locations import DataUnavailable, Locations
-from dynbench.data.readers import find_reader
+from dynbench.data.readers import find_reader, renet
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 
@@ -158,7 +158,8 @@ class FileDataset(Dataset):
             return self._at_path(Path(self.path).expanduser())
         for folder in self.where.user_folders(self.name):
             if canonical.is_canonical(folder):
-                return _Source("user folder", canonical.files_of(folder), canonical.read_canonical)
+                files = canonical.files_of(folder)
+                return _Source("user folder", files, canonical.reader_of(files))
             if found := self._upstream_files(folder):
                 for path, file in zip(found, self.files, strict=True):
                     verify(path, file)
@@ -170,10 +171,15 @@ class FileDataset(Dataset):
     def _at_path(self, path: Path) -> _Source:
         if not path.exists():
             raise DataUnavailable(f"dataset '{self.name}': data.path={path} does not exist")
+        if renet.is_renet(path):
+            return _Source("user folder", renet.files_of(path), renet.read_renet)
         files = canonical.files_of(path)
         if not files or not (path.is_file() or canonical.is_canonical(path)):
-            raise DataUnavailable(f"dataset '{self.name}': {path} holds neither edges.csv.gz nor edges.csv")
-        return _Source("user folder", files, canonical.read_canonical)
+            raise DataUnavailable(
+                f"dataset '{self.name}': {path} holds neither edges.csv.gz nor edges.csv, nor the parts of a "
+                "knowledge graph, train.csv and test.csv"
+            )
+        return _Source("user folder", files, canonical.reader_of(files))
 
     def _upstream_files(self, folder: Path) -> list[Path]:
         """All upstream files in a folder, packed or not; empty unless complete."""

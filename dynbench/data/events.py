@@ -17,8 +17,11 @@ class RawEvents:
         num_nodes: Node count; the largest id plus one when ``None``.
         weight: ``(E,) float`` or ``None``.
         relation: ``(E,) int64`` relation ids or ``None``.
+        num_relations: Relation count; the largest id plus one when ``None``.
         snapshot: ``(E,) int64`` step of each event in the published cut, -1 for events outside it, or ``None``.
         num_steps: Number of snapshots of that cut; the largest step plus one when ``None``.
+        part: ``(E,)`` 0, 1 or 2 for the published train, validation and test parts, which follow each other in time,
+            or ``None``.
         node_labels: ``(N,)`` or ``(T, N) int64`` classes, -1 where unknown, or ``None``.
         node_features: ``(N, F) float`` or ``None``.
     """
@@ -29,8 +32,10 @@ class RawEvents:
     num_nodes: int | None = None
     weight: np.ndarray | None = None
     relation: np.ndarray | None = None
+    num_relations: int | None = None
     snapshot: np.ndarray | None = None
     num_steps: int | None = None
+    part: np.ndarray | None = None
     node_labels: np.ndarray | None = None
     node_features: np.ndarray | None = None
 

@@ -85,8 +85,14 @@ class Columns:
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def integers(self, name: str, lowest: int | None = 0) -> np.ndarray:
+    def integers(self, name: str, lowest: int | None = 0, count: int | None = None, of: str = "") -> np.ndarray:
         """``(rows,) int64`` whole numbers not below ``lowest``.
+
+        Args:
+            name: The column.
+            lowest: Smallest legal value; ``None`` for no bound.
+            count: Number of legal ids, if the values are ids.
+            of: Where that number comes from, for the message.
 
         Raises:
             DataError: Naming the first line that holds anything else.
@@ -96,6 +102,8 @@ class Columns:
         self._refuse(values != np.floor(values), name, "is not a whole number")
         if lowest is not None:
             self._refuse(values < lowest, name, f"is below {lowest}; ids and steps count from 0")
+        if count is not None:
+            self._refuse(values >= count, name, f"does not fit the {count:,} ids of {of} (they count from 0)")
         return values.astype(np.int64)
 
     def floats(self, name: str) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from dynbench.errors import RunError
+from dynbench.metrics.base import StepMetrics
 from dynbench.metrics.steps import auc, average_precision, or_none, require_finite
 
 FOLDS = ("validation", "test")
@@ -119,7 +119,7 @@ def to_probabilities(scores: Tensor, scale: str) -> Tensor:
     return (scores - scores.min()) / width if width > 0 else torch.full_like(scores, 0.5)
 
 
-class FoldMetrics(Metric):
+class FoldMetrics(StepMetrics):
     """Accumulates scored pairs of a validation and a test fold, and measures the pooled folds.
 
     Args:
@@ -226,7 +226,7 @@ class FoldMetrics(Metric):
                 rows.append({"step": int(step), "n": len(labels), **dict(zip(("auc", "ap"), values, strict=True))})
         return [{key: or_none(value) for key, value in row.items()} for row in rows]
 
-    def kept_scores(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """Scores and labels of both folds, for figures: ``<fold>_scores``, ``<fold>_labels``, and their ``scale``."""
         kept: dict[str, np.ndarray] = {"scale": np.array(self.scale)}
         for name in FOLDS:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
-from torchmetrics import Metric
 
 from dynbench.errors import RunError
+from dynbench.metrics.base import StepMetrics
 
 
 def auc(scores: Tensor, labels: Tensor) -> float:
@@ -26,7 +26,7 @@ def average_precision(scores: Tensor, labels: Tensor) -> float:
     return float(average_precision_score(labels.numpy(), scores.double().numpy()))
 
 
-class LinkMetrics(Metric):
+class LinkMetrics(StepMetrics):
     """Accumulates scored pairs of several steps (section 4 of the snapshot protocols).
 
     ``macro_*`` averages over the steps that have both classes; ``micro_*`` pools the scores of all steps, whose models

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from dynbench.contract import Block, Episode
     from dynbench.graph import TemporalGraph
-    from dynbench.metrics.steps import LinkMetrics
+    from dynbench.metrics.base import StepMetrics
 
 
 class Protocol(ABC):
@@ -45,12 +46,22 @@ class Protocol(ABC):
     def num_episodes(self, graph: TemporalGraph) -> int:
         """How many episodes :meth:`episodes` will yield."""
 
+    def portions(self, block: Block, device: torch.device, num_nodes: int) -> Iterator[Block]:
+        """The parts in which a block is asked and measured; most protocols ask about a block as a whole.
+
+        Args:
+            block: The block.
+            device: Where the model answers.
+            num_nodes: Nodes of the dataset, all of which are candidates of a ranking.
+        """
+        yield block
+
     def read(self, block: Block, answer: Tensor) -> Tensor:
-        """Turn a model's answer into what is measured. Most protocols measure the answer itself."""
+        """Turn a model's answer, on the model's device, into what is measured. Most protocols measure the answer."""
         return answer
 
     @abstractmethod
-    def metrics(self) -> LinkMetrics:
+    def metrics(self) -> StepMetrics:
         """A fresh accumulator for the answers of one run."""
 
     def describe(self, graph: TemporalGraph) -> dict[str, float]:

@@ -16,14 +16,15 @@ class Statistics(Protocol):
     """Counts nodes, links, snapshots and relations; asks no model.
 
     Args:
-        links: How links are counted: distinct pairs ``per_step``, summed over the snapshots, or ``overall``.
+        links: How links are counted: distinct pairs (and relations) ``per_step``, summed over the snapshots, distinct
+            pairs ``overall``, or all ``events``, repeated ones included.
     """
 
     version = 1
     asks = None
     view = "snapshots"
 
-    def __init__(self, *, links: Literal["per_step", "overall"] = "per_step"):
+    def __init__(self, *, links: Literal["per_step", "overall", "events"] = "per_step"):
         self.links = links
 
     def num_episodes(self, graph: TemporalGraph) -> int:
@@ -41,5 +42,6 @@ class Statistics(Protocol):
     def describe(self, graph: TemporalGraph) -> dict[str, float]:
         """``nodes``, ``links``, ``steps``, ``relations``."""
         counts = statistics(graph)
-        links = counts["links_per_step_sum" if self.links == "per_step" else "links_distinct"]
+        names = {"per_step": "links_per_step_sum", "overall": "links_distinct", "events": "events"}
+        links = counts[names[self.links]]
         return {"nodes": graph.num_nodes, "links": links, "steps": graph.num_steps, "relations": graph.num_relations}

@@ -65,7 +65,7 @@ def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argpa
     overrides = [*run["overrides"], f"budget={chosen.budget}", f"seed={chosen.seed}"]
     try:
         identity = records.identify(resolved(compose(overrides)))
-        scores = identity.scores_path(chosen.results_dir)
+        scores = identity.arrays_path(chosen.results_dir)
         record = records.read(identity.path(chosen.results_dir))
         if not scores.is_file() or record is None or not record.finished:
             if chosen.no_run:

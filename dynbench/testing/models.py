@@ -101,7 +101,7 @@ def check_causality(model: str, protocol: str, directed: bool = False) -> None:
 
     (_, before), (_, after) = (
         _told(model, protocol, directed, edit=asking(asked), graph=known)
-        for asked, known in ((block, graph), (_relabelled(block, 1 - block.answers), other))
+        for asked, known in ((block, graph), (_relabelled(block, _others(block, graph)), other))
     )
     require(
         _same(before.heard, after.heard),
@@ -314,6 +314,11 @@ def _resume(model: str, protocol: str, directed: bool, victim: Model, **breaks: 
 
 def _results(story: Any) -> list[Any]:
     return [story.metrics.compute(), story.metrics.per_step(), story.fingerprint, story.queries, story.trainer.steps]
+
+
+def _others(block: Block, graph: TemporalGraph) -> Tensor:
+    """Another truth for every query: the other label, or the next node."""
+    return 1 - block.answers if block.queries.dst is not None else (block.answers + 1) % graph.num_nodes
 
 
 def _relabelled(block: Block, answers: Tensor) -> Block:

@@ -95,7 +95,7 @@ def _check_labels(protocol: str, graph: TemporalGraph, queries: Queries, answers
 
 def _check_disjoint(protocol: str, graph: TemporalGraph, episode: Episode) -> None:
     """No link that is asked about is given away for model selection or for the protocol's own read-out."""
-    given = [(block.queries, block.answers) for block in episode.validation]
+    given = [(block.queries, block.answers) for block in episode.validation if block.queries.dst is not None]
     given += [block.support for block in episode.test if block.support]
     links = torch.cat([_keys(graph, queries[answers == 1]) for queries, answers in given] or [torch.empty(0).long()])
     for block in episode.test:
@@ -170,16 +170,23 @@ class ConstantModel(Model):
 
 
 def check_chance(protocol: str, directed: bool = False) -> None:
-    """A model that tells nothing apart gets an AUC of one half, per step, averaged and pooled."""
+    """A model that tells nothing apart gets an AUC of one half, per step, averaged and pooled, or the middle rank."""
     inner = make("protocol", protocol)
     if inner.asks is None:
         return
-    story = tell(ConstantModel(), inner, tiny_graph(inner.view, directed))
+    graph = tiny_graph(inner.view, directed)
+    story = tell(ConstantModel(), inner, graph)
     overall, steps = story.metrics.compute(), story.metrics.per_step()
     areas = {name: value for name, value in overall.items() if name.rpartition("_")[2] == "auc"}
     areas |= {f"auc of step {row['step']}": row["auc"] for row in steps if row.get("auc") is not None}
     wrong = {name: value for name, value in areas.items() if value != 0.5}
     require(not wrong, f"a constant model gets {wrong} under {protocol}")
+    middle = 2 / (graph.num_nodes + 1)
+    if inner.asks == "rank" and getattr(inner, "ties", "realistic") == "realistic":
+        found = [overall["raw_mrr"], *(row["raw_mrr"] for row in steps)]
+        require(
+            np.allclose(found, middle), f"a constant model gets a raw MRR of {found} under {protocol}, not {middle}"
+        )
 
 
 PROTOCOL_CHECKS = (check_episodes, check_questions, check_same_pairs, check_chance)

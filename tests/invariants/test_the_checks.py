@@ -153,7 +153,7 @@ class Drifting(Linear):
         return super().training_step(batch, batch_idx) * self.steps + self.used.sum()
 
 
-class Constant(Linear):
+class Stubborn(Linear):
     """Starts where it always starts."""
 
     def __init__(self):
@@ -164,7 +164,7 @@ class Constant(Linear):
 '''
 
 NAMES = ("Good", "Peeking", "Relative", "Positional", "Forgetful", "Careless", "Unseeded", "Undeclared", "Empty",
-         "Computed", "Linear", "Drifting", "Constant")  # fmt: skip
+         "Computed", "Linear", "Drifting", "Stubborn")  # fmt: skip
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_model_that_keeps_the_contract(broken):
         ("forgetful", check_resume, "answers single_step_nlsm otherwise after an interruption"),
         ("careless", check_seeds, "writes into the graph that it was given"),
         ("unseeded", check_seeds, "otherwise in a second run of one seed"),
-        ("constant", check_seeds, "alike whatever the seed"),
+        ("stubborn", check_seeds, "alike whatever the seed"),
         ("linear", check_gradients, "no gradient reaches unused of linear"),
         ("drifting", check_resume_in_fit, "answers single_step_nlsm otherwise after an interruption"),
     ],

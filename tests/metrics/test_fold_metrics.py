@@ -124,7 +124,7 @@ def test_test_answers_do_not_move_the_threshold():
 
 def test_kept_scores_are_those_measured():
     metrics, parts = accumulated()
-    kept = metrics.kept_scores()
+    kept = metrics.arrays()
     assert str(kept["scale"]) == "logit"
     np.testing.assert_array_equal(kept["test_labels"], parts["test"][1])
     assert kept["validation_scores"].dtype == np.float32

@@ -6,7 +6,9 @@ import pytest
 import torch
 from reference.counting_slow import History
 
+from dynbench.config.check import answers
 from dynbench.config.compose import choices, read_choice
+from dynbench.config.source import read_class
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.decayed_count import DecayedCount
@@ -15,7 +17,12 @@ from dynbench.sampling import adjacency
 from dynbench.testing import make, tiny_graph
 from dynbench.training import Trainer
 
-COUNTING = [name for name in choices("model") if ".models.counting." in read_choice("model", name)["_target_"]]
+CARDS = {name: read_choice("model", name) for name in choices("model")}
+COUNTING = [
+    name
+    for name, card in CARDS.items()
+    if ".models.counting." in card["_target_"] and "score" in answers(read_class(card["_target_"]))
+]
 
 
 def grid(nodes: int, time: int) -> Queries:

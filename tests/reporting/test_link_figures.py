@@ -24,7 +24,7 @@ def kept(request, tmp_path):
         labels = draw.integers(0, 2, 500)
         scores = np.round(draw.normal(labels, 1), 1)
         metrics.update(step, torch.from_numpy(scores), torch.from_numpy(labels), fold=fold)
-    return records.write_scores(metrics.kept_scores(), tmp_path / "scores" / "run.npz"), metrics
+    return records.write_arrays(metrics.arrays(), tmp_path / "scores" / "run.npz"), metrics
 
 
 def test_the_numbers_are_those_of_the_metrics(kept):

@@ -22,6 +22,7 @@ READERS = {
     "enron_json": "dynbench.data.readers.enron.read_enron",
     "opsahl": "dynbench.data.readers.opsahl.read_opsahl",
     "movielens_tags": "dynbench.data.readers.movielens.read_tags",
+    "renet": "dynbench.data.readers.renet.read_renet",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dynbench.contract import Block, Queries
+from dynbench.contract import Block
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.training import Trainer
@@ -16,7 +16,8 @@ from dynbench.training import Trainer
 class HistoryModel(Model):
     """Keeps the events it may know; a subclass turns them into statistics and scores.
 
-    A subclass implements :meth:`count`, called whenever the history changed, and :meth:`score`.
+    A subclass implements :meth:`count`, called whenever the history changed, and ``score`` (or another answer that it
+    declares).
     """
 
     answers = frozenset({"score"})
@@ -34,27 +35,27 @@ class HistoryModel(Model):
         self.history = self.history.extended(events.to("cpu"))
         self.count(self.history)
 
+    def _parts(self) -> list[str]:
+        """Names of the tensors that make up the history."""
+        optional = [name for name in ("relation", "weight") if getattr(self.history, name) is not None]
+        return ["src", "dst", "time", *optional]
+
     def count(self, history: TemporalGraph) -> None:
         """Compute what :meth:`score` reads."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """The history itself."""
         history = self.history
-        sizes = torch.tensor(
-            [history.num_nodes, history.directed, -1 if history.num_steps is None else history.num_steps]
-        )
-        weight = {} if history.weight is None else {"weight": history.weight}
-        return {"src": history.src, "dst": history.dst, "time": history.time, "sizes": sizes, **weight}
+        steps = -1 if history.num_steps is None else history.num_steps
+        sizes = torch.tensor([history.num_nodes, history.directed, steps, history.num_relations])
+        return {"sizes": sizes, **{name: getattr(history, name) for name in self._parts()}}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the history and count again."""
-        nodes, directed, steps = state["sizes"].tolist()
+        nodes, directed, steps, relations = state["sizes"].tolist()
         self.history = TemporalGraph(
             state["src"], state["dst"], state["time"], nodes, directed=bool(directed),
-            num_steps=None if steps < 0 else steps, weight=state.get("weight"),
+            num_steps=None if steps < 0 else steps, weight=state.get("weight"), relation=state.get("relation"),
+            num_relations=relations,
         )  # fmt: skip
         self.count(self.history)
-
-    def score(self, queries: Queries) -> Tensor:
-        """``(Q,)`` scores; see the subclass."""
-        return super().score(queries)

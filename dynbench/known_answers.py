@@ -1,0 +1,85 @@
+"""Which nodes are known to answer a query: sparse lists for filtered ranking, built once per dataset."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dynbench.contract import Queries
+from dynbench.graph import TemporalGraph
+
+
+def with_inverses(graph: TemporalGraph) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Every fact twice: as ``(src, relation, dst)`` and, with relation ids from ``R`` on, as ``(dst, relation, src)``.
+
+    Returns:
+        Heads, relations, answers and times, each ``(2E,) long``.
+    """
+    relation = torch.zeros_like(graph.src) if graph.relation is None else graph.relation
+    both = torch.cat([relation, relation + graph.num_relations])
+    return torch.cat([graph.src, graph.dst]), both, torch.cat([graph.dst, graph.src]), graph.time.repeat(2)
+
+
+class FoundAnswers:
+    """Known answers of some queries that were looked up already.
+
+    Args:
+        row, node: ``(K,) long`` positions among the queries, ascending, and nodes.
+        num_relations: Relations of the graph.
+    """
+
+    def __init__(self, row: Tensor, node: Tensor, num_relations: int):
+        self.row, self.node, self.num_relations = row, node, num_relations
+
+    def of(self, queries: Queries) -> tuple[Tensor, Tensor]:
+        """Rows and nodes, as :meth:`KnownAnswers.of` gives them for these queries."""
+        return self.row, self.node
+
+    def portions(self, starts: Tensor) -> list[FoundAnswers]:
+        """Those of the queries between each ``(P,)`` start and the next."""
+        bounds = [*torch.searchsorted(self.row, starts).tolist(), len(self.row)]
+        return [
+            FoundAnswers(self.row[begin:end] - start, self.node[begin:end], self.num_relations)
+            for start, begin, end in zip(starts.tolist(), bounds, bounds[1:], strict=False)
+        ]
+
+
+class KnownAnswers:
+    """For every head and relation (and time), the nodes that complete a fact of the graph, in both directions.
+
+    Args:
+        graph: All facts that are known to be true.
+        timed: Whether an answer counts only at its own time, or at any.
+    """
+
+    def __init__(self, graph: TemporalGraph, timed: bool):
+        self.timed, self.num_relations = timed, graph.num_relations
+        self._nodes, self._relations = graph.num_nodes, 2 * graph.num_relations
+        head, relation, answer, time = with_inverses(graph)
+        keys = torch.unique(self._group(head, relation, time) * self._nodes + answer)
+        self._answers = keys % self._nodes
+        self._groups, sizes = torch.unique_consecutive(keys // self._nodes, return_counts=True)
+        self._starts = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+
+    def _group(self, head: Tensor, relation: Tensor, time: Tensor) -> Tensor:
+        group = head * self._relations + relation
+        return time * (self._nodes * self._relations) + group if self.timed else group
+
+    def of(self, queries: Queries) -> tuple[Tensor, Tensor]:
+        """The known answers of queries.
+
+        Args:
+            queries: With relation ids below ``2R``.
+
+        Returns:
+            Rows (positions in ``queries``, ascending) and nodes, each ``(K,) long``.
+        """
+        wanted = self._group(queries.src, queries.relation, queries.time)
+        position = torch.searchsorted(self._groups, wanted).clamp_(max=max(len(self._groups) - 1, 0))
+        if not len(self._groups):
+            return wanted.new_zeros(0), wanted.new_zeros(0)
+        start = self._starts[position]
+        sizes = torch.where(self._groups[position] == wanted, self._starts[position + 1] - start, 0)
+        row = torch.repeat_interleave(sizes)
+        first = torch.cumsum(sizes, 0) - sizes
+        return row, self._answers[(start - first)[row] + torch.arange(len(row))]

@@ -1,0 +1,175 @@
+"""Ranking the facts of test steps: what is asked, what may be known, and that nothing leaks."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from dynbench.errors import DataError
+from dynbench.graph import TemporalGraph
+from dynbench.models.base import Model
+from dynbench.models.counting.recurrency import Recurrency
+from dynbench.play import Story
+from dynbench.protocols.windowed_kg import WindowedKG
+from dynbench.testing import check_protocol
+from dynbench.training import Trainer
+
+HISTORIES = ("multi_step_train", "multi_step", "single_step")
+
+
+def facts(seed: int = 0) -> TemporalGraph:
+    """Thirty entities, three relations, ten steps in parts of 6, 2 and 2; a node that comes late, weights up to 2."""
+    draw = torch.Generator().manual_seed(seed)
+    src, dst = (torch.randint(0, 29, (400,), generator=draw) for _ in range(2))
+    time, relation = (torch.randint(0, n, (400,), generator=draw) for n in (10, 3))
+    src[time == 9] = 29
+    graph = TemporalGraph.from_events(src, dst, time, 30, relation=relation, num_relations=3)
+    return dataclasses.replace(graph.snapshots(graph.time, 10), split=(6, 8))
+
+
+def told(model: Model, protocol: WindowedKG, graph: TemporalGraph, folder: Path) -> Story:
+    """A story from start to end."""
+    folder.mkdir(exist_ok=True)
+    story = Story(model, protocol, Trainer(), folder, resume=False)
+    story.tell(graph, 0)
+    return story
+
+
+@pytest.fixture
+def heard(tmp_path):
+    """Tell a story and return what the model was asked and answered."""
+
+    def hear(protocol: WindowedKG, graph: TemporalGraph):
+        answers = []
+
+        class Noted(Recurrency):
+            def rank(self, queries):
+                scores = super().rank(queries)
+                answers.append((queries, scores.clone()))
+                return scores
+
+        story = told(Noted(), protocol, graph, tmp_path / "run")
+        return story, answers
+
+    return hear
+
+
+def test_contract_of_protocols():
+    check_protocol("windowed_kg")
+
+
+def test_both_ends_of_every_fact_are_asked_about():
+    graph, protocol = facts(), WindowedKG()
+    (episode,) = protocol.episodes(graph, 0)
+    assert [block.step for block in episode.test] == [8, 9]
+    now, block = graph.step(8), episode.test[0]
+    count = int(now.weight.sum())
+    assert len(block.queries) == len(block.answers) == 2 * count
+    assert block.queries.dst is None
+    back = block.queries[count:]
+    assert torch.equal(block.answers[:count], now.dst.repeat_interleave(now.weight.long()))
+    assert torch.equal(back.src, block.answers[:count])
+    assert torch.equal(block.answers[count:], block.queries.src[:count])
+    assert torch.equal(back.relation, block.queries.relation[:count] + 3)
+    assert bool((block.queries.time == 8).all())
+
+
+@pytest.mark.parametrize(("sides", "low", "high"), [("object", 0, 3), ("subject", 3, 6)])
+def test_one_side_only(sides, low, high, tmp_path):
+    graph, protocol = facts(), WindowedKG(sides=sides)
+    (episode,) = protocol.episodes(graph, 0)
+    relation = torch.cat([block.queries.relation for block in episode.test])
+    assert (int(relation.min()), int(relation.max()) + 1) == (low, high)
+    found = told(Recurrency(), protocol, graph, tmp_path / "run").metrics.compute()
+    both = told(Recurrency(), WindowedKG(), graph, tmp_path / "both").metrics.compute()
+    assert found["time_mrr"] == found[f"time_mrr_{sides}"] == both[f"time_mrr_{sides}"]
+
+
+@pytest.mark.parametrize(("history", "known"), [("multi_step_train", 6), ("multi_step", 8), ("single_step", 8)])
+def test_what_is_known(history, known):
+    graph = facts()
+    (episode,) = WindowedKG(history=history).episodes(graph, 0)
+    assert episode.history.checksum() == graph.before(known).checksum()
+    revealed = [block.reveal for block in episode.test]
+    if history == "single_step":
+        assert [part.checksum() for part in revealed] == [graph.step(step).checksum() for step in (8, 9)]
+    else:
+        assert revealed == [None, None]
+    assert {block.step for block in episode.validation} <= {6, 7}
+
+
+def test_validation_is_a_sample_of_the_validation_part():
+    graph = facts()
+    (whole,) = WindowedKG(validation_queries=10_000).episodes(graph, 0)
+    assert sum(len(block.queries) for block in whole.validation) == 2 * int(graph.between(6, 8).weight.sum())
+    drawn = []
+    for seed in (0, 0, 1):
+        (episode,) = WindowedKG(validation_queries=9).episodes(graph, seed)
+        drawn.append([block.queries.src.tolist() for block in episode.validation])
+    assert sum(map(len, drawn[0])) == 9
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_the_future_does_not_leak(heard, history):
+    """Other objects in the last step, or in both test steps where nothing is revealed, move no score."""
+    graph = facts()
+    start = 9 if history == "single_step" else 8
+    late = graph.time >= start
+    other = dataclasses.replace(graph, dst=torch.where(late, (graph.dst + 5) % 29, graph.dst))
+    told_by = []
+    for known in (graph, other):
+        _, answers = heard(WindowedKG(history=history, sides="object"), known)
+        told_by.append(torch.cat([scores for _, scores in answers]))
+    assert torch.equal(*told_by)
+
+
+def test_revealed_steps_are_learnt(heard):
+    graph = facts()
+    scores = {history: heard(WindowedKG(history=history), graph)[1][-1][1] for history in HISTORIES}
+    assert not torch.equal(scores["multi_step"], scores["multi_step_train"])
+    assert not torch.equal(scores["multi_step"], scores["single_step"])
+    again = Recurrency()
+    again.fit(graph.before(9), (), Trainer())
+    (episode,) = WindowedKG().episodes(graph, 0)
+    assert torch.equal(again.rank(episode.test[-1].queries), scores["single_step"])
+
+
+def test_cut_into_portions_changes_nothing(monkeypatch, tmp_path):
+    graph, found = facts(), []
+    for size in (1, 30 * 7, 10**6):
+        monkeypatch.setattr("dynbench.protocols.windowed_kg._SCORES_CPU", size)
+        story = told(Recurrency(), WindowedKG(), graph, tmp_path / "run")
+        found.append((story.metrics.arrays()["ranks"].tolist(), story.fingerprint, story.queries))
+    assert found[0] == found[1] == found[2]
+
+
+def test_entities_never_seen_are_ranked(tmp_path):
+    graph = facts()
+    assert int(graph.before(8).first_seen()[29]) > 9
+    story = told(Recurrency(), WindowedKG(), graph, tmp_path / "run")
+    table = story.metrics.arrays()["ranks"]
+    assert len(table) == 2 * int(graph.between(8, 10).weight.sum())
+    # At step 9 every subject is the newcomer: it shares the places of all that were never an answer.
+    subjects = table[(table[:, 0] == 9) & (table[:, 1] == 1)]
+    assert (subjects[:, 3] + subjects[:, 4] == 30).all()
+
+
+def test_interrupted_runs_keep_their_table(tmp_path):
+    graph = facts()
+    whole = told(Recurrency(), WindowedKG(), graph, tmp_path)
+    resumed = Story(Recurrency(), WindowedKG(), Trainer(), tmp_path)
+    assert resumed.done == 1
+    assert resumed.metrics.compute() == whole.metrics.compute()
+
+
+def test_data_without_parts_and_data_too_short(tmp_path):
+    graph = dataclasses.replace(facts(), split=None)
+    (episode,) = WindowedKG().episodes(graph, 0)
+    assert ([block.step for block in episode.test], int(episode.history.time.max())) == ([9], 8)
+    short = dataclasses.replace(graph.before(2), num_steps=2)
+    with pytest.raises(DataError, match="2 steps leave no history"):
+        list(WindowedKG().episodes(short, 0))
