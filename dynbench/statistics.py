@@ -16,9 +16,9 @@ def statistics(graph: TemporalGraph) -> dict[str, float | list[float]]:
 
     Returns:
         ``nodes``, ``active_nodes`` (with at least one event), ``relations``, ``classes`` (of nodes), ``events`` (for
-        snapshots the sum of weights), ``links_distinct`` (pairs over the whole time; unordered where the graph is undirected) and
-        ``self_loops``. For snapshots also ``steps``, ``links_per_step_sum`` and the lists ``links_per_step``,
-        ``events_per_step``, ``nodes_per_step`` (nodes seen up to and including each step) and
+        snapshots the sum of weights), ``links_distinct`` (pairs over the whole time; unordered where the graph is
+        undirected) and ``self_loops``. For snapshots also ``steps``, ``links_per_step_sum`` and the lists
+        ``links_per_step``, ``events_per_step``, ``nodes_per_step`` (nodes seen up to and including each step) and
         ``new_links_per_step`` (pairs never linked before, self-loops excluded).
     """
     pairs = _pair_keys(graph)

@@ -32,8 +32,10 @@ def matched(clusters: np.ndarray, classes: np.ndarray) -> np.ndarray:
     counts = np.zeros((len(cluster_names), len(class_names)), dtype=np.int64)
     np.add.at(counts, (cluster, klass), 1)
     names = np.full(len(cluster_names), -1, dtype=np.int64)
-    rows, columns = linear_sum_assignment(counts, maximize=True)
-    names[rows] = class_names[columns]
+    # Of equally good matchings the names of the clusters must not choose one, so clusters are ordered by their counts.
+    order = np.lexsort(counts.T)[::-1]
+    rows, columns = linear_sum_assignment(counts[order], maximize=True)
+    names[order[rows]] = class_names[columns]
     return names[cluster]
 
 
@@ -59,6 +61,29 @@ def agreement(clusters: np.ndarray, classes: np.ndarray) -> dict[str, float]:
         "ari": float(adjusted_rand_score(classes, clusters)),
         "f1": macro_f1(named, classes),
     }
+
+
+def behaviours(labels: Tensor) -> Tensor:
+    """Number the sets of nodes that share a class: nodes of a set that is the same at two times behave the same.
+
+    Args:
+        labels: ``(T, N) long`` classes, -1 where unknown.
+
+    Returns:
+        ``(T, N) long``, -1 where unknown.
+
+    >>> behaviours(torch.tensor([[0, 0, 1], [1, 1, 0], [0, 1, 1]])).tolist()
+    [[0, 0, 1], [0, 0, 1], [2, 3, 3]]
+    """
+    numbers: dict[bytes, int] = {}
+    result = torch.full_like(labels, -1)
+    for step, now in enumerate(labels):
+        known = now[now >= 0]
+        # In order of first appearance, so that the numbers do not depend on the names of the classes.
+        for name in dict.fromkeys(known.tolist()):
+            members = now == name
+            result[step, members] = numbers.setdefault(members.numpy().tobytes(), len(numbers))
+    return result
 
 
 class ClusteringMetrics(Metric):
@@ -113,3 +138,11 @@ class ClusteringMetrics(Metric):
             }
             for step, count, *values in columns
         ]
+
+
+class JointClusteringMetrics(ClusteringMetrics):
+    """Agreement over all nodes at all times at once; a class is a set of nodes that are together at some time."""
+
+    def update(self, step: int, clusters: Tensor, labels: Tensor) -> None:
+        """Add ``(T, N)`` clusters and classes as one clustering."""
+        super().update(step, clusters.reshape(1, -1), behaviours(labels).reshape(1, -1))

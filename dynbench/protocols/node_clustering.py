@@ -16,7 +16,7 @@ from torch import Tensor
 from dynbench.contract import Block, Episode, Queries
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
-from dynbench.metrics.clustering import ClusteringMetrics
+from dynbench.metrics.clustering import ClusteringMetrics, JointClusteringMetrics, behaviours
 from dynbench.protocols.base import Protocol
 
 
@@ -29,6 +29,8 @@ class NodeClustering(Protocol):
     Args:
         times: Snapshots that are scored: ``all``, the ``first`` (which is how ULSE's published numbers of the real
             networks came about), or the ``mean`` of each node's embeddings over time, for classes that do not change.
+        nodes: Whether ``all`` labelled nodes are clustered and scored, or only those that are ``active``, which is to
+            have a link at the time.
         clusters: Whether every snapshot is clustered by itself (``per_step``) or all of them at once (``joint``). Then
             a class is a set of nodes: a community that is the same at two times is one class.
         starts: Starts of k-means, of which the best is kept.
@@ -43,11 +45,13 @@ class NodeClustering(Protocol):
         self,
         *,
         times: Literal["all", "first", "mean"] = "all",
+        nodes: Literal["all", "active"] = "all",
         clusters: Literal["per_step", "joint"] = "per_step",
         starts: int = 100,
         kmeans_seed: int | None = None,
     ):
-        self.times, self.clusters, self.starts, self.kmeans_seed = times, clusters, starts, kmeans_seed
+        self.times, self.nodes, self.clusters = times, nodes, clusters
+        self.starts, self.kmeans_seed = starts, kmeans_seed
         self._seed = kmeans_seed or 0
 
     def num_episodes(self, graph: TemporalGraph) -> int:
@@ -60,6 +64,8 @@ class NodeClustering(Protocol):
         labels = labels_by_step(graph)
         if self.times == "mean" and bool((labels != labels[0]).any()):
             raise DataError("protocol.times=mean needs classes that stay the same; here they change over time")
+        if self.nodes == "active":
+            labels = labels.masked_fill(~active(graph), -1)
         nobody = torch.empty(0, dtype=torch.long)
         times = torch.arange(1 if self.times == "first" else len(labels))
         block = Block(0, Queries(nobody, None, times), labels[: len(times)])
@@ -80,7 +86,7 @@ class NodeClustering(Protocol):
 
     def metrics(self) -> ClusteringMetrics:
         """Accuracy, NMI, ARI and macro F1."""
-        return JointClustering() if self.clusters == "joint" else ClusteringMetrics()
+        return JointClusteringMetrics() if self.clusters == "joint" else ClusteringMetrics()
 
     def _clustered(self, points: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
         """``(N,)`` clusters of the labelled points."""
@@ -99,14 +105,6 @@ class NodeClustering(Protocol):
         return clusters
 
 
-class JointClustering(ClusteringMetrics):
-    """Agreement over all nodes at all times at once; a class is a set of nodes that are together at some time."""
-
-    def update(self, step: int, clusters: Tensor, labels: Tensor) -> None:
-        """Add ``(T, N)`` clusters and classes as one clustering."""
-        super().update(step, clusters.reshape(1, -1), behaviours(labels).reshape(1, -1))
-
-
 def labels_by_step(graph: TemporalGraph) -> Tensor:
     """``(T, N) long`` classes, -1 where unknown.
 
@@ -120,24 +118,9 @@ def labels_by_step(graph: TemporalGraph) -> Tensor:
     return labels.expand(steps, -1) if labels.dim() == 1 else labels
 
 
-def behaviours(labels: Tensor) -> Tensor:
-    """Number the sets of nodes that share a class: nodes of a set that is the same at two times behave the same.
-
-    Args:
-        labels: ``(T, N) long`` classes, -1 where unknown.
-
-    Returns:
-        ``(T, N) long``, -1 where unknown.
-
-    >>> behaviours(torch.tensor([[0, 0, 1], [1, 1, 0], [0, 1, 1]])).tolist()
-    [[0, 0, 1], [0, 0, 1], [2, 3, 3]]
-    """
-    numbers: dict[bytes, int] = {}
-    result = torch.full_like(labels, -1)
-    for step, now in enumerate(labels):
-        known = now[now >= 0]
-        # In order of first appearance, so that the numbers do not depend on the names of the classes.
-        for name in dict.fromkeys(known.tolist()):
-            members = now == name
-            result[step, members] = numbers.setdefault(members.numpy().tobytes(), len(numbers))
-    return result
+def active(graph: TemporalGraph) -> Tensor:
+    """``(T, N) bool``: which nodes have a link at each step; a self-loop is one."""
+    found = torch.zeros(graph.require_steps(), graph.num_nodes, dtype=torch.bool)
+    for ends in (graph.src, graph.dst):
+        found[graph.time.cpu(), ends.cpu()] = True
+    return found

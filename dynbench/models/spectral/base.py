@@ -38,9 +38,7 @@ class SpectralModel(Model):
     answers = frozenset({"embed"})
     needs = frozenset({"snapshots", "undirected"})
 
-    def __init__(
-        self, *, dim: int = 16, solver: Literal["auto", "dense", "sparse"] = "auto", tolerance: float = 1e-6
-    ):
+    def __init__(self, *, dim: int = 16, solver: Literal["auto", "dense", "sparse"] = "auto", tolerance: float = 1e-6):
         if dim < 1:
             raise ConfigError(f"model.dim={dim}; an embedding has at least one dimension")
         self.dim, self.solver, self.tolerance = dim, solver, tolerance

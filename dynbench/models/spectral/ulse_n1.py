@@ -58,9 +58,7 @@ class ULSEN1(SpectralModel):
 
     def embedded(self, matrices: Sequence[sparse.csr_array]) -> np.ndarray:
         """See :func:`ulse_n1`."""
-        return ulse_n1(
-            matrices, self.dim, self.regularizer, self.drop, self.corrected, self.solver, self.tolerance
-        )
+        return ulse_n1(matrices, self.dim, self.regularizer, self.drop, self.corrected, self.solver, self.tolerance)
 
 
 def ulse_n1(

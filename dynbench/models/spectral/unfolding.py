@@ -4,8 +4,8 @@ Only the left side is computed: ``U`` and the squared singular values are eigenp
 ``M_1 M_1' + ... + M_T M_T'``, which is as large as one snapshot, and each right factor follows by one product,
 ``V_t sqrt(S) = M_t' Q`` with the anchor ``Q = U S^(-1/2)``.
 
-Every method here is ``M_t = a I + b diag(l_t) A_t diag(r_t)`` with an adjacency matrix ``A_t``, so that the sparse matrices
-stay zeros and ones, and scaling touches vectors only.
+Every method here is ``M_t = a I + b diag(l_t) A_t diag(r_t)`` with an adjacency matrix ``A_t``, so that the sparse
+matrices stay zeros and ones, and scaling touches vectors only.
 """
 
 from __future__ import annotations
