@@ -25,7 +25,7 @@ class Queries:
     """``Q`` questions about the future.
 
     Attributes:
-        src: ``(Q,) long`` source nodes.
+        src: ``(Q,) long`` source nodes; empty when embeddings of all nodes are asked for.
         dst: ``(Q,) long`` destination nodes, or ``None`` when every node is a candidate (ranking).
         time: ``(Q,)`` times asked about, in the unit of the graph.
         relation: ``(Q,) long`` relation ids, or ``None``. For a ranking of sources, ``src`` is the destination and the
@@ -39,7 +39,7 @@ class Queries:
 
     def __len__(self) -> int:
         """Number of questions."""
-        return len(self.src)
+        return len(self.time)
 
     def to(self, device: torch.device | str) -> Queries:
         """The same queries on another device."""
@@ -66,7 +66,7 @@ class Block:
     Attributes:
         step: Where the block stands in the story; the key of per-step results.
         queries: What the model is asked.
-        answers: ``(Q,)`` the truth: 0/1 labels, or the true targets of a ranking.
+        answers: ``(Q,)`` the truth: 0/1 labels, or the true targets of a ranking; ``(Q, N)`` classes of all nodes.
         support: Further labelled queries of the same step for the protocol's own read-out (a logistic regression
             on embeddings, say). Never shown to a model.
         reveal: Events that the model may observe after it answered, or ``None``.

@@ -147,7 +147,7 @@ class Story:
     def _answer(self, block: Block) -> Tensor:
         queries = block.queries.to(self.trainer.device)
         if self.protocol.asks == "embed":
-            return self.model.embed(queries.time[:1])
+            return self.model.embed(queries.time.unique())
         return getattr(self.model, self.protocol.asks)(queries)
 
     def report(self, record: Record, described: dict[str, float]) -> None:

@@ -15,12 +15,12 @@ def statistics(graph: TemporalGraph) -> dict[str, float | list[float]]:
         graph: Snapshots, or events in continuous time.
 
     Returns:
-        ``nodes``, ``active_nodes`` (with at least one event), ``relations``, ``events`` (for snapshots the sum of
-        weights), ``links_distinct`` (pairs over the whole time; unordered where the graph is undirected) and
-        ``self_loops``. For snapshots also ``steps``, ``links_per_step_sum`` and the lists ``links_per_step``,
-        ``events_per_step``, ``nodes_per_step`` (nodes seen up to and including each step) and
-        ``new_links_per_step`` (pairs never linked before, self-loops excluded). For data with published parts also
-        ``train_events``, ``valid_events`` and ``test_events``.
+        ``nodes``, ``active_nodes`` (with at least one event), ``relations``, ``classes`` (of nodes), ``events`` (for
+        snapshots the sum of weights), ``links_distinct`` (pairs over the whole time; unordered where the graph is
+        undirected) and ``self_loops``. For snapshots also ``steps``, ``links_per_step_sum`` and the lists
+        ``links_per_step``, ``events_per_step``, ``nodes_per_step`` (nodes seen up to and including each step) and
+        ``new_links_per_step`` (pairs never linked before, self-loops excluded). For data
+        with published parts also ``train_events``, ``valid_events`` and ``test_events``.
     """
     pairs = _pair_keys(graph)
     snapshots = graph.num_steps is not None
@@ -29,6 +29,7 @@ def statistics(graph: TemporalGraph) -> dict[str, float | list[float]]:
         "nodes": graph.num_nodes,
         "active_nodes": len(torch.unique(torch.cat([graph.src, graph.dst]))),
         "relations": graph.num_relations,
+        "classes": 0 if graph.node_labels is None else len(torch.unique(graph.node_labels[graph.node_labels >= 0])),
         "events": _number(events.sum().item()),
         "links_distinct": len(torch.unique(pairs)),
         "self_loops": int((graph.src == graph.dst).sum()),

@@ -15,7 +15,7 @@ LinkRule = Literal["sum_over_steps", "distinct_over_time"]
 
 # Names used in a card's `expected`, by view, and the statistic that each is compared with. The second group only
 # holds for the card's own cut, so a user's window, span or direction switches it off.
-_ALWAYS = {"snapshots": {"nodes": "nodes", "relations": "relations"}}
+_ALWAYS = {"snapshots": {"nodes": "nodes", "relations": "relations", "classes": "classes"}}
 _ALWAYS["events"] = {**_ALWAYS["snapshots"], "events": "events"}
 _PARTS = {name: name for name in ("train_events", "valid_events", "test_events")}
 _NATIVE = {
@@ -24,7 +24,7 @@ _NATIVE = {
 }
 _LINKS = {"sum_over_steps": "links_per_step_sum", "distinct_over_time": "links_distinct"}
 _OTHER_FILES = "these are not the files of the card; replace them, or load your own graph with data=custom data.path=…"
-KNOWN_STATISTICS = ("nodes", "relations", "events", "pairs", "steps", "links", "snapshot_events", *_PARTS)
+KNOWN_STATISTICS = ("nodes", "relations", "classes", "events", "pairs", "steps", "links", "snapshot_events", *_PARTS)
 
 
 class Dataset(ABC):

@@ -24,6 +24,7 @@ class Protocol(ABC):
         version: Raised whenever a change can move a number; part of a run's identity.
         asks: What it asks a model for: ``"score"``, ``"rank"``, ``"embed"``, or ``None`` when it asks nothing.
         view: The shape of the graph it questions: ``"snapshots"`` or ``"events"``.
+        forecasts: Whether what is asked about lies after the history; clustering asks about the history itself.
         measures_validation: Whether validation blocks are asked and measured like test blocks, before them. Its metrics
             are then told the fold and the groups of a block, too.
     """
@@ -32,6 +33,7 @@ class Protocol(ABC):
     asks: ClassVar[str | None] = "score"
     view: ClassVar[Literal["snapshots", "events"]] = "snapshots"
     measures_validation: ClassVar[bool] = False
+    forecasts: ClassVar[bool] = True
 
     @abstractmethod
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:

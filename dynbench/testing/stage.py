@@ -102,7 +102,8 @@ def tiny_graph(view: str = "snapshots", directed: bool = False, seed: int = 0) -
     if view == "events":
         time = step * 100 + np.sort(draw.integers(0, 100, (STEPS, per_step)), axis=1).ravel()
         return TemporalGraph.from_events(src, dst, time, nodes, directed=directed, seconds=1.0)
-    graph = TemporalGraph.from_events(src, dst, step, nodes, directed=directed)
+    labels = torch.arange(nodes).expand(STEPS, -1) // 7  # three classes that stay
+    graph = TemporalGraph.from_events(src, dst, step, nodes, directed=directed, node_labels=labels)
     return graph.snapshots(graph.time, STEPS)
 
 
@@ -113,7 +114,14 @@ def altered(graph: TemporalGraph, cut: float) -> TemporalGraph:
     dst = torch.where(late, (graph.dst * 3 + 5) % graph.num_nodes, graph.dst)
     weight = None if graph.weight is None else torch.where(late, graph.weight + 5, graph.weight)
     other = TemporalGraph.from_events(
-        src, dst, graph.time, graph.num_nodes, weight=weight, directed=graph.directed, seconds=graph.seconds
+        src,
+        dst,
+        graph.time,
+        graph.num_nodes,
+        weight=weight,
+        directed=graph.directed,
+        seconds=graph.seconds,
+        node_labels=graph.node_labels,
     )
     return other if graph.num_steps is None else other.snapshots(other.time, graph.num_steps)
 

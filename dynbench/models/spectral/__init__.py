@@ -1,0 +1,1 @@
+"""Spectral embeddings of snapshot graphs."""
