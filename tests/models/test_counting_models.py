@@ -91,6 +91,23 @@ def test_chunks_do_not_show(monkeypatch, name, gather):
     assert torch.equal(model.score(queries), whole)
 
 
+@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize("memory", ["recent", "interval", "frequent"])
+def test_memories_of_edgebank(memory, directed):
+    graph = tiny_graph("snapshots", directed)
+    queries, slow = grid(graph.num_nodes, graph.num_steps), History(graph)
+    pairs = list(zip(queries.src.tolist(), queries.dst.tolist(), strict=True))
+    got = fitted("edgebank", graph, f"model.memory={memory}").score(queries).tolist()
+    assert got == [slow.edgebank(i, j, memory) for i, j in pairs]
+    assert 0 < sum(got) < sum(slow.edgebank(i, j) for i, j in pairs)
+
+
+@pytest.mark.parametrize("memory", ["unlimited", "recent", "interval", "frequent"])
+def test_edgebank_without_a_past_remembers_nothing(memory):
+    graph = tiny_graph().before(0)
+    assert not fitted("edgebank", graph, f"model.memory={memory}").score(grid(20, 0)).any()
+
+
 def test_settings_of_the_decayed_count():
     graph = tiny_graph().before(5)
     queries, slow = grid(20, 5), History(graph)

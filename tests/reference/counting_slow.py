@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 
@@ -37,6 +38,32 @@ class History:
     def last_snapshot(self, i: int, j: int) -> float:
         """Linked in the last snapshot."""
         return float(self.linked(i, j, self.last))
+
+    def times(self, i: int, j: int) -> list[int]:
+        """Steps at which a pair was linked."""
+        return [t for t in range(self.last + 1) if self.linked(i, j, t)]
+
+    def edgebank(self, i: int, j: int, memory: str = "unlimited") -> float:
+        """In memory or not."""
+        times, every = self.times(i, j), [t for _, _, t in self.events]
+        seen = {(a, b) if self.directed else (min(a, b), max(a, b)) for a, b, _ in self.events}
+        if memory == "frequent":
+            return float(len(times) >= len(every) / len(seen))
+        since = 0.0
+        if memory == "recent":
+            ordered = sorted(every)
+            place = 0.85 * (len(ordered) - 1)
+            low = int(place)
+            high = min(low + 1, len(ordered) - 1)
+            since = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+        if memory == "interval":
+            gaps = 0.0
+            for pair in seen:
+                steps = self.times(*pair)
+                between = [after - before for before, after in itertools.pairwise(steps)]
+                gaps += sum(between) / len(between) if between else 0.0
+            since = self.last - gaps / len(seen)
+        return float(any(t >= since for t in times))
 
     def common_neighbors(self, i: int, j: int) -> float:
         """CN."""
