@@ -13,6 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -50,6 +51,7 @@ def _main() -> None:
     except DynbenchError as error:
         _complain(error, USAGE_ERROR)
     schema.register()
+    sys.argv[1:] = _with_settings_in_the_sweep(words)
     sys.argv += [word for word in enable_plugins() if word not in sys.argv]
     try:
         _task()
@@ -74,6 +76,24 @@ def _examine(words: Sequence[str]) -> None:
             compose(member)
     else:
         check(compose(arguments.overrides))
+
+
+def _with_settings_in_the_sweep(words: Sequence[str]) -> list[str]:
+    """The words, with settings of a sweep written as choices of one.
+
+    Before a sweep Hydra composes what does not vary, with the default model; a setting that only the swept models have
+    would be unknown there. What is a choice is left to the members. (``null`` cannot be one in Hydra's grammar.)
+    """
+    arguments, _ = get_args_parser().parse_known_args(list(words))
+    if not arguments.multirun or not _members(arguments.overrides):
+        return list(words)
+    settings = {
+        override.input_line: f"{override.get_key_element()}=choice({override.get_value_string()})"
+        for override in OverridesParser.create().parse_overrides(arguments.overrides)
+        if override.type == OverrideType.CHANGE and "." in override.key_or_group and not override.is_hydra_override()
+        and not override.is_sweep_override() and override.value() is not None
+    }  # fmt: skip
+    return [settings.get(word, word) for word in words]
 
 
 def _members(overrides: Sequence[str]) -> list[list[str]]:

@@ -88,6 +88,13 @@ def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_finished(command):
     assert not command.leftovers()
 
 
+def test_a_sweep_over_models_sets_what_the_default_model_lacks(command):
+    tiny = [word for word in TINY if not word.startswith("model")]
+    command("-m", *tiny, "model=common_neighbors,preferential_attachment", "model.snapshots=last")
+    assert [record["config"]["model"]["snapshots"] for record in command.records()] == ["last", "last"]
+    assert all("model.snapshots=last" in record["overrides"] for record in command.records())
+
+
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, tmp_path):
     slow = (*TINY, "model.epochs=300", "checkpoint_seconds=0.1", "progress=false")
     process = subprocess.Popen(command.words(*slow), env=command.environment, cwd=tmp_path)
