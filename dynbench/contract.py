@@ -65,7 +65,7 @@ class Block:
 
     Attributes:
         step: Where the block stands in the story; the key of per-step results.
-        queries: What the model is asked.
+        queries: What the model is asked; may be none, and then the block only reveals.
         answers: ``(Q,)`` the truth: 0/1 labels, or the true targets of a ranking; ``(Q, N)`` classes of all nodes.
         support: Further labelled queries of the same step for the protocol's own read-out (a logistic regression
             on embeddings, say). Never shown to a model.

@@ -122,7 +122,7 @@ class Story:
             self.model.to(self.trainer.device)
         for fold, blocks in (("validation", episode.validation), ("test", episode.test)):
             for block in blocks:
-                if fold == "test" or self.protocol.measures_validation:
+                if len(block.queries) and (fold == "test" or self.protocol.measures_validation):
                     self._ask(block, fold)
                 if block.reveal is not None:
                     self.model.observe(block.reveal)

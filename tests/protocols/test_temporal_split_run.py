@@ -84,3 +84,22 @@ def test_the_order_of_the_story(tmp_path):
     assert model.diary[1:] == [(what, step) for step in range(15, 21) for what in ("asked", "observe")]
     assert isinstance(story.metrics, FoldMetrics)
     assert [row["step"] for row in story.metrics.per_step()] == [18, 19, 20]
+
+
+@pytest.mark.parametrize("model", ["nglp", "preferential_attachment", "edgebank"])
+def test_blocks_that_ask_nothing_only_reveal(tmp_path, model):
+    words = (
+        f"model={model}",
+        "protocol=temporal_split",
+        "protocol.links=repeated",
+        "data.density=0.012",
+        "data.nodes=20",
+    )
+    steps, protocol = 40, TemporalSplit(links="repeated")
+    graph = NLSMProcess("toy", nodes=20, steps=steps, density=0.012).load()
+    (episode,) = protocol.episodes(graph, 0)
+    asked = [[len(block.queries) > 0 for block in fold] for fold in (episode.validation, episode.test)]
+    assert all(any(fold) and not all(fold) for fold in asked)
+    record = carried_out(tmp_path, *words, f"data.steps={steps}").record
+    assert record.status == "finished"
+    assert len(record.steps) == sum(asked[1])

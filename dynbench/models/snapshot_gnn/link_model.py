@@ -194,8 +194,9 @@ class SnapshotLinkModel(pl.LightningModule, Model):
         """Inputs of the validation blocks: the last snapshot before each, its queries, and the labels."""
         known, judged = (self.known_src, self.known_dst, self.known_time), []
         for block in validation:
-            snapshot = self._before(known, int(block.queries.time[0]), trainer.device)
-            judged.append((snapshot, block.queries.to(trainer.device), block.answers))
+            if len(block.queries):
+                snapshot = self._before(known, int(block.queries.time[0]), trainer.device)
+                judged.append((snapshot, block.queries.to(trainer.device), block.answers))
             if block.reveal is not None:
                 reveal = _without_loops(block.reveal)
                 more = (reveal.src, reveal.dst, reveal.time)
