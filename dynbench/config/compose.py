@@ -86,10 +86,13 @@ def with_variants(words: Sequence[str]) -> list[str]:
         read_choice("model", name).get("variants", {}).get(chosen.get("protocol"), name) if name in known else name
         for name in typed.split(",")
     ]
-    meant = f"model={','.join(names)}"
-    if meant == f"model={typed}":
+    meant = ",".join(names)
+    if meant == typed:
         return list(words)
-    return [*(word for word in words if word != f"model={typed}"), meant]
+    # In place: command lines end with options of Hydra's, after which no override may stand.
+    place = f"model={typed}" if "model" in chosen else f"protocol={chosen['protocol']}"
+    standing = [f"model={meant}"] if "model" in chosen else [f"model={meant}", place]
+    return [new for word in words for new in (standing if word == place else [word])]
 
 
 def folders(group: str) -> list[Path]:

@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        (["model=nlsm", "protocol=windowed_kg"], ["protocol=windowed_kg", "model=nlsm_kg"]),
-        (["protocol=windowed_kg", "seed=1"], ["protocol=windowed_kg", "seed=1", "model=nlsm_kg"]),
-        (["model=bas,nlsm", "protocol=windowed_kg"], ["protocol=windowed_kg", "model=bas,nlsm_kg"]),
+        (["model=nlsm", "protocol=windowed_kg"], ["model=nlsm_kg", "protocol=windowed_kg"]),
+        (["protocol=windowed_kg", "--cfg", "job"], ["model=nlsm_kg", "protocol=windowed_kg", "--cfg", "job"]),
+        (["-m", "model=bas,nlsm", "protocol=windowed_kg"], ["-m", "model=bas,nlsm_kg", "protocol=windowed_kg"]),
     ],
 )
 def test_the_variant_stands_in(typed, meant):
