@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from dynbench.config import schema
 from dynbench.config.check import check
-from dynbench.config.compose import CONF, compose, enable_plugins, explain
+from dynbench.config.compose import CONF, compose, enable_plugins, explain, with_variants
 from dynbench.errors import ConfigError, DynbenchError
 
 USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
@@ -40,8 +40,8 @@ def main() -> None:
 
 
 def _main() -> None:
-    words = sys.argv[1:]
     try:
+        words = sys.argv[1:] = with_variants(sys.argv[1:])
         if {"-h", "--help"} & set(words):
             from dynbench.config.help import help_text
 

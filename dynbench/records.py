@@ -24,8 +24,8 @@ SCHEMA_VERSION = 1
 
 # The groups that can move a number. Logging, folders and progress cannot.
 _IDENTITY_GROUPS = ("data", "model", "protocol", "trainer")
-# Keys of a dataset's card that describe it for people and for checks.
-_PRIVATE = ("card", "expected", "files", "native", "unavailable")
+# Keys of a dataset's card that describe it for people and for checks, and what a model's file says about other models.
+_PRIVATE = ("card", "expected", "files", "native", "unavailable", "variants")
 
 
 @dataclass
@@ -119,7 +119,7 @@ def identify(values: dict[str, Any]) -> Identity:
 
 
 def _without_private(group: dict[str, Any]) -> dict[str, Any]:
-    """A dataset's card describes it and moves no number; everything else does."""
+    """A dataset's card and a model's list of variants move no number; everything else does."""
     return {key: value for key, value in group.items() if key not in _PRIVATE}
 
 

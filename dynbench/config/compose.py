@@ -64,12 +64,35 @@ def compose(overrides: Sequence[str], config_name: str = "config") -> DictConfig
     """
     schema.register()
     extra = enable_plugins()
+    overrides = with_variants(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra_compose(config_name, [*extra, *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from error
+
+
+def with_variants(words: Sequence[str]) -> list[str]:
+    """Replace a model by the variant that stands for it under the chosen protocol, if its file names one.
+
+    ``variants: {windowed_kg: nlsm_kg}`` in ``conf/model/nlsm.yaml`` makes ``model=nlsm protocol=windowed_kg`` mean
+    ``model=nlsm_kg protocol=windowed_kg``. A protocol that is swept over chooses no variant.
+    """
+    chosen = dict(word.split("=", 1) for word in words if "=" in word)
+    known = choices("model")
+    typed = chosen.get("model", default_choices()["model"])
+    names = [
+        read_choice("model", name).get("variants", {}).get(chosen.get("protocol"), name) if name in known else name
+        for name in typed.split(",")
+    ]
+    meant = ",".join(names)
+    if meant == typed:
+        return list(words)
+    # In place: command lines end with options of Hydra's, after which no override may stand.
+    place = f"model={typed}" if "model" in chosen else f"protocol={chosen['protocol']}"
+    standing = [f"model={meant}"] if "model" in chosen else [f"model={meant}", place]
+    return [new for word in words for new in (standing if word == place else [word])]
 
 
 def folders(group: str) -> list[Path]:

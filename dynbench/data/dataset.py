@@ -177,7 +177,7 @@ class FileDataset(Dataset):
         if not files or not (path.is_file() or canonical.is_canonical(path)):
             raise DataUnavailable(
                 f"dataset '{self.name}': {path} holds neither edges.csv.gz nor edges.csv, nor the parts of a "
-                "knowledge graph, train.csv and test.csv"
+                "knowledge graph, train and test (.csv or .txt)"
             )
         return _Source("user folder", files, canonical.reader_of(files))
 

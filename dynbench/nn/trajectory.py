@@ -67,6 +67,11 @@ class EvolvedTrajectory(nn.Module):
             state = _advance(state, self.weight[:1], self.bias[:1], self.candidate_bias[:1])
         return state[0]
 
+    @torch.no_grad()
+    def shift(self) -> None:
+        """Start a step later: every row's start becomes its second step, and the cells stay as they are."""
+        self.start.copy_(_advance(self.start, self.weight, self.bias, self.candidate_bias))
+
 
 class FreeTrajectory(nn.Module):
     """Means and log-variances that are free parameters of every step.

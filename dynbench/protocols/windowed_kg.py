@@ -72,6 +72,8 @@ class WindowedKG(Protocol):
             if len(facts):
                 reveal = facts if self.history == "single_step" else None
                 blocks.append(dataclasses.replace(self.block(facts, step), filters=filters, reveal=reveal))
+        if not blocks:
+            raise DataError(f"the test part, steps {test} to {steps - 1}, holds no fact; there is nothing to ask about")
         known = graph.before(valid if self.history == "multi_step_train" else test)
         validation = self.sampled(graph.between(valid, test), filters, seed)
         yield Episode(f"{len(blocks)} steps ahead", known, blocks, validation)

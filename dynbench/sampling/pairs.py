@@ -105,6 +105,24 @@ def _uniform_below(bounds: Tensor, generator: torch.Generator | None) -> Tensor:
     return (uniform * bounds).long()
 
 
+def draw_of_each(step: Tensor, counts: Tensor, limit: int) -> Tensor:
+    """Draw without replacement from every step.
+
+    Args:
+        step: ``(E,) long`` steps of what is drawn from.
+        counts: ``(T,) long`` how often each step occurs.
+        limit: How many to draw of each; all where there are fewer.
+
+    Returns:
+        Positions in ``step``, in order of the steps.
+    """
+    # Shuffle within steps (sort by step plus a number below one), then keep each one's first few.
+    shuffled = torch.argsort(step + torch.rand(len(step), dtype=torch.double, device=step.device))
+    starts = torch.cumsum(counts, 0) - counts
+    position = torch.arange(len(shuffled), device=shuffled.device) - starts[step[shuffled]]
+    return shuffled[position < limit]
+
+
 class EdgeSampler:
     """Draws edges of every snapshot of a history, and as many non-edges, in a few tensor operations.
 
@@ -144,11 +162,7 @@ class EdgeSampler:
         """
         if limit is None:
             return self.step, self.src, self.dst
-        # Shuffle within snapshots (sort by step plus a number below one), then keep each one's first few.
-        shuffled = torch.argsort(self.step + torch.rand(len(self.step), dtype=torch.double, device=self.step.device))
-        starts = torch.cumsum(self.num_edges, 0) - self.num_edges
-        position = torch.arange(len(shuffled), device=shuffled.device) - starts[self.step[shuffled]]
-        chosen = shuffled[position < limit]
+        chosen = draw_of_each(self.step, self.num_edges, limit)
         return self.step[chosen], self.src[chosen], self.dst[chosen]
 
     def non_edges(self, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:

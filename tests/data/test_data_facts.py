@@ -111,12 +111,23 @@ def test_bad_facts(load, name, text, words):
         ("stat_txt", "4 3\n", "entity2id.txt lists 5 ids, but stat.txt declares 4"),
         ("stat_txt", "five 3\n", "stat.txt: expected the numbers of entities and relations, found 'five 3'"),
         ("train_txt", "0 0 1 0\n0 3 1 0\n", r"train.txt, line 2: 'relation' is 3, .* 3 ids of stat.txt"),
+        ("relation2id_txt", "knows\t0\nlikes\t1\n", "relation2id.txt lists 2 ids, but stat.txt declares 3"),
+        ("entity2id_txt", "a\t0\nb\t2\n", "entity2id.txt: id 1 is missing"),
+        ("test_txt", "0 0 1 96\n0 0 7 96\n", r"test.txt, line 2: 'object' is 7, .* 5 ids of stat.txt"),
+        ("test_txt", "0 0 1 72\n0 0 1 48\n", r"test.txt begins at t=48, but .*valid.txt ends at t=48"),
+        ("test_txt", "\n", "test.txt: the file is empty"),
+        ("test_txt", None, r"nor the parts of a knowledge graph, train and test \(\.csv or \.txt\)"),
         ("train_txt", "0 0 1\n", r"train.txt, line 1: no field for 't' \(column 4 of 3\)"),
     ],
 )
 def test_bad_texts(load, name, text, words):
     with pytest.raises(DataError, match=words):
         load(TEXTS, **{name: text})
+
+
+def test_a_list_of_entities_that_the_facts_exceed(load):
+    with pytest.raises(DataError, match=r"valid.txt, line 1: 'subject' is 3, .* 2 ids of entity2id.txt"):
+        load(TEXTS, stat_txt=None, entity2id_txt="a\t0\nb\t1\n", train_txt="0 0 1 0\n")
 
 
 # ---- golden figures ---------------------------------------------------------------------------------------

@@ -158,6 +158,17 @@ def test_entities_never_seen_are_ranked(tmp_path):
     assert (subjects[:, 3] + subjects[:, 4] == 30).all()
 
 
+def test_a_test_part_without_facts():
+    """Said before anything is trained."""
+    graph = facts()
+    silent = dataclasses.replace(graph.before(8), num_steps=10)
+    with pytest.raises(DataError, match=r"the test part, steps 8 to 9, holds no fact"):
+        next(iter(WindowedKG().episodes(silent, 0)))
+    late = dataclasses.replace(graph, split=(6, 10))
+    with pytest.raises(DataError, match="10 steps leave no history before step 6 or none to ask about from step 10"):
+        next(iter(WindowedKG().episodes(late, 0)))
+
+
 def test_interrupted_runs_keep_their_table(tmp_path):
     graph = facts()
     whole = told(Recurrency(), WindowedKG(), graph, tmp_path)

@@ -52,9 +52,11 @@ class BAS(NLSM):
         super().__init__(**settings)
         self.coupled = coupled
 
-    def trajectory(self, num_steps: int, rows: int, dim: int, prior: tuple[float, float]) -> torch.nn.Module:
+    def trajectory(
+        self, num_steps: int, rows: int, dim: int, prior: tuple[float, float], start_scale: float
+    ) -> torch.nn.Module:
         """A free table per snapshot."""
-        return FreeTrajectory(num_steps, rows, dim, 2 * math.log(prior[1]), self.start_scale)
+        return FreeTrajectory(num_steps, rows, dim, 2 * math.log(prior[1]), start_scale)
 
     def grow(self, num_steps: int) -> None:
         """Add snapshots that start as the last one."""

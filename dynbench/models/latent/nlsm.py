@@ -54,11 +54,9 @@ Reproduction:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,9 +64,7 @@ from torch import Tensor
 from dynbench.contract import Block, Queries
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
-from dynbench.models.base import Model
-from dynbench.nn.random_walk import random_walk_kl
-from dynbench.nn.trajectory import EvolvedTrajectory
+from dynbench.models.latent.base import LatentSpace
 from dynbench.sampling.pairs import EdgeSampler
 from dynbench.training import Trainer
 
@@ -116,24 +112,17 @@ def link_logits(z: Tensor, terms: Interaction, step: Tensor, src: Tensor, dst: T
     return terms.c[step] + alone_source.index_select(0, source) + alone_target.index_select(0, target) + together
 
 
-class NLSM(pl.LightningModule, Model):
+class NLSM(LatentSpace):
     """The model of the paper, with each of its open choices as a setting.
 
     Args:
-        dim: Attributes per node, K.
         epochs: Passes per snapshot.
         steps_per_epoch: Gradient steps per epoch.
         edges_per_step: Edges per snapshot and step; all when ``None``.
         weights: Scale of the sampled terms: ``balanced`` (all edges, as many non-edges), ``unbiased`` (all edges, all
             non-edges) or ``none`` (the sample as it is, with the KL of the nodes in the sample only).
-        kl_weight: Factor of the KL divergence; 1 is the evidence lower bound.
-        learning_rate: Of Adam.
-        node_wide, node_drift: Prior standard deviations of psi: first step and random walk.
-        matrix_wide, matrix_drift: The same for theta.
-        start_scale: Standard deviation of the starting means before training.
-        first_step_noise: Whether the first snapshot is sampled as the others are; the paper takes its mean.
         warm_start: Whether a fit starts from the previous one.
-        update_bias: Added to the update gates' biases before training.
+        **settings: Those of :class:`~dynbench.models.latent.base.LatentSpace`.
     """
 
     answers = frozenset({"score", "embed"})
@@ -143,34 +132,17 @@ class NLSM(pl.LightningModule, Model):
     def __init__(
         self,
         *,
-        dim: int = 64,
         epochs: int = 1000,
         steps_per_epoch: int = 1,
         edges_per_step: int | None = None,
         weights: Literal["balanced", "unbiased", "none"] = "balanced",
-        kl_weight: float = 1.0,
-        learning_rate: float = 0.01,
-        node_wide: float = 10.0,
-        node_drift: float = 0.1,
-        matrix_wide: float = 10.0,
-        matrix_drift: float = 0.1,
-        start_scale: float = 0.1,
-        first_step_noise: bool = False,
         warm_start: bool = True,
-        update_bias: float = 4.0,
+        **settings,
     ):
-        super().__init__()
-        require_positive(dim=dim, epochs=epochs, steps_per_epoch=steps_per_epoch, edges_per_step=edges_per_step)
-        require_positive(learning_rate=learning_rate, node_wide=node_wide, node_drift=node_drift)
-        require_positive(matrix_wide=matrix_wide, matrix_drift=matrix_drift)
-        self.dim, self.epochs, self.steps_per_epoch = dim, epochs, steps_per_epoch
-        self.edges_per_step, self.weights, self.kl_weight = edges_per_step, weights, kl_weight
-        self.learning_rate = learning_rate
-        self.node_prior, self.matrix_prior = (node_wide, node_drift), (matrix_wide, matrix_drift)
-        self.start_scale, self.first_step_noise = start_scale, first_step_noise
-        self.warm_start, self.update_bias = warm_start, update_bias
-        self.nodes = self.matrices = self.sampler = None
-        self.register_buffer("last_step", torch.tensor(-1))
+        super().__init__(**settings)
+        require_positive(epochs=epochs, steps_per_epoch=steps_per_epoch, edges_per_step=edges_per_step)
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+        self.edges_per_step, self.weights, self.warm_start = edges_per_step, weights, warm_start
 
     # ---- learning -----------------------------------------------------------------------------------------
 
@@ -194,12 +166,8 @@ class NLSM(pl.LightningModule, Model):
             num_nodes: Nodes of the dataset.
             entries: Free entries of an interaction matrix, P.
         """
-        self.nodes = self.trajectory(num_steps, num_nodes, self.dim, self.node_prior)
-        self.matrices = self.trajectory(num_steps, self.dim, entries, self.matrix_prior)
-
-    def trajectory(self, num_steps: int, rows: int, dim: int, prior: tuple[float, float]) -> torch.nn.Module:
-        """A posterior over trajectories; log-variances start at that of the prior's walk."""
-        return EvolvedTrajectory(rows, dim, 2 * math.log(prior[1]), self.start_scale, self.update_bias)
+        self.nodes = self.trajectory(num_steps, num_nodes, self.dim, self.node_prior, self.start_scale)
+        self.matrices = self.trajectory(num_steps, self.dim, entries, self.matrix_prior, self.start_scale)
 
     def grow(self, num_steps: int) -> None:
         """Make room for a longer history. Recurrent cells need none."""
@@ -243,21 +211,6 @@ class NLSM(pl.LightningModule, Model):
         drawn, kept = (torch.bincount(s, minlength=steps).clamp(min=1) for s in (edge_steps, non_edge_steps))
         return torch.cat([(edges / drawn)[edge_steps], (others / kept)[non_edge_steps]])
 
-    def kl(self, mean: Tensor, log_variance: Tensor, wide: float, drift: float) -> Tensor:
-        """Divergence of the posterior from the prior, per row."""
-        return random_walk_kl(mean, log_variance, wide, drift)
-
-    def sample(self, mean: Tensor, log_variance: Tensor) -> Tensor:
-        """One reparametrised sample; the first step is its mean unless ``first_step_noise``."""
-        noise = torch.randn_like(mean)
-        if not self.first_step_noise:
-            noise[0] = 0
-        return torch.addcmul(mean, noise, torch.exp(0.5 * log_variance))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; created anew for each fit."""
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
-
     # ---- answering ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -285,17 +238,7 @@ class NLSM(pl.LightningModule, Model):
         z = torch.sigmoid(self.nodes.forecast(steps, ahead))
         return z, interaction_terms(self.matrices.forecast(steps, ahead)[None])
 
-    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True, assign: bool = False):
-        """Restore a fitted model, creating its parameters first if it was never fitted."""
-        if self.nodes is None and len(state) > 1:
-            self.build_like(state)
-        return super().load_state_dict(state, strict=strict, assign=assign)
-
     def build_like(self, state: dict[str, Tensor]) -> None:
         """Create parameters of the sizes found in a saved state."""
         rows, matrices = state["nodes.start"], state["matrices.start"]
         self.build(int(state["last_step"]) + 1, rows.shape[-2], matrices.shape[-1])
-
-    def num_parameters(self) -> int:
-        """Trainable numbers."""
-        return sum(parameter.numel() for parameter in self.parameters())

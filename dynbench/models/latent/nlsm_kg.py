@@ -1,0 +1,232 @@
+"""NLSM for temporal knowledge graphs: interaction matrices for every relation, trained on a moving window.
+
+Paper:
+    Gracious, Gupta, Kanthali, Castro, Dukkipati: Neural Latent Space Model for Dynamic Networks and Temporal
+    Knowledge Graphs. AAAI 2021.
+
+Idea:
+    The entities' attributes serve all relations; what two entities gain by having or lacking an attribute depends on
+    the relation. Hundreds of snapshots are not unrolled at once: a window of a few moves over them, and the posterior
+    of its first snapshot is carried along by the recurrent cells.
+
+Equations:
+    Everything is as for NLSM (:mod:`dynbench.models.latent.nlsm`) with interaction matrices ``Theta_r`` per relation,
+    which drift independently of each other. For a fact (s, r, o), as a query about its object::
+
+        eta = c_r + a_r.z_s + (b_r + d_r * z_s).z_o
+
+    The query about the subject is that about the object of the inverse relation, whose a and b are exchanged, so that
+    one matrix product scores all entities for many queries of either kind.
+
+    Training: at position t the window holds snapshots t - m + 1 .. t, or all up to t while there are fewer than m.
+    Every fact is corrupted at either end. When the window moves, the cells stay as they are and the learnable starts of
+    means and log-variances move a step along their own cells (:meth:`EvolvedTrajectory.shift`). The forecast evolves
+    the means of both families from the last window's start to the step asked about, without sampling.
+
+Deviations:
+    * An "epoch" is one gradient step, on all facts of the window (``facts_per_step: null``) where the text says 20 per
+      snapshot.
+    * Corruptions are drawn per snapshot and shared by its facts: F facts against M entities are a product of matrices.
+      The text has one entity per fact and end. Those that make a true fact of the step are left out.
+    * A window's facts weigh one each; the corruptions of a fact weigh a half together at either end.
+    * The divergence of the entities in a step stands for that of all entities, in proportion.
+    * Adam starts afresh in each window: the paper speaks of carrying over parameters only.
+    * The prior of a window's first snapshot is the wide one, also after the window has moved.
+    * Facts revealed during the test (``protocol.history=single_step``) are not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dynbench.contract import Block, Queries
+from dynbench.errors import require_positive
+from dynbench.graph import TemporalGraph
+from dynbench.models.latent.base import LatentSpace
+from dynbench.models.latent.nlsm import Interaction, interaction_terms
+from dynbench.sampling.facts import Facts, FactSampler
+from dynbench.training import Trainer
+
+
+def relation_terms(theta: Tensor, dim: int) -> Interaction:
+    """Coefficients of eta for every relation, then for every inverse one.
+
+    Args:
+        theta: ``(T, R K, 4)`` free entries of the interaction matrices.
+        dim: Attributes, K.
+
+    Returns:
+        Coefficients with leading axes ``(T, 2R)``.
+    """
+    c, a, b, d = interaction_terms(theta.unflatten(1, (-1, dim)))
+    return Interaction(torch.cat([c, c], 1), torch.cat([a, b], 1), torch.cat([b, a], 1), torch.cat([d, d], 1))
+
+
+def linear_in_answer(z_head: Tensor, terms: Interaction) -> tuple[Tensor, Tensor]:
+    """Queries as linear functions of the answer's attributes: ``eta = constant + slope . z``.
+
+    Args:
+        z_head: ``(Q, K)`` attributes of the entities asked about.
+        terms: Coefficients of each query's relation, with leading axis ``Q``.
+
+    Returns:
+        ``(Q,)`` constants and ``(Q, K)`` slopes.
+    """
+    return terms.c + (terms.a * z_head).sum(-1), torch.addcmul(terms.b, terms.d, z_head)
+
+
+class NLSMKG(LatentSpace):
+    """The heterogeneous model of the paper, with each of its open choices as a setting.
+
+    Args:
+        epochs: Gradient steps per position of the window.
+        window: Snapshots of the window, m.
+        positions: The last positions of the window that are trained at; all from the second snapshot on when ``None``.
+        facts_per_step: Facts per snapshot and gradient step; all when ``None``.
+        negatives: Entities per snapshot and gradient step with which its facts are corrupted.
+        matrix_start_scale: Standard deviation of the starting means of theta; ``start_scale`` is that of psi.
+        **settings: Those of :class:`~dynbench.models.latent.base.LatentSpace`.
+    """
+
+    answers = frozenset({"rank"})
+    scale = "logit"
+    needs = frozenset({"snapshots"})
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 2000,
+        window: int = 5,
+        positions: int | None = None,
+        facts_per_step: int | None = None,
+        negatives: int = 64,
+        matrix_start_scale: float = 0.1,
+        **settings,
+    ):
+        super().__init__(**settings)
+        require_positive(epochs=epochs, window=window, positions=positions, negatives=negatives)
+        require_positive(facts_per_step=facts_per_step)
+        self.epochs, self.window, self.positions = epochs, window, positions
+        self.facts_per_step, self.negatives = facts_per_step, negatives
+        self.matrix_start_scale = matrix_start_scale
+        self._evolved: tuple[int, Tensor, Interaction] | None = None
+
+    # ---- learning -----------------------------------------------------------------------------------------
+
+    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
+        """Move the window over the history and train at each position (section 4 of the paper, temporal KGs)."""
+        num_steps, history = history.require_steps(), history.to(trainer.device)
+        self.build(history.num_nodes, history.num_relations)
+        self.last_step.fill_(num_steps - 1)
+        before = None
+        for last in self.ends(num_steps):
+            first = max(0, last - self.window + 1)
+            if before is not None and first > before:
+                self.nodes.shift()
+                self.matrices.shift()
+            self.sampler = FactSampler(history.between(first, last + 1), first, last + 1 - first)
+            trainer.train(self, steps=self.epochs)
+            before = first
+        self.sampler = None
+
+    def ends(self, num_steps: int) -> range:
+        """The last snapshots of the window's positions, in order."""
+        start = 1 if self.positions is None else num_steps - self.positions
+        return range(min(max(1, start), num_steps - 1), num_steps)
+
+    def build(self, num_nodes: int, num_relations: int) -> None:
+        """Create the parameters."""
+        self._evolved = None
+        self.nodes = self.trajectory(self.window, num_nodes, self.dim, self.node_prior, self.start_scale)
+        rows = num_relations * self.dim
+        self.matrices = self.trajectory(self.window, rows, 4, self.matrix_prior, self.matrix_start_scale)
+
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """Negative evidence lower bound, estimated with one sample."""
+        window, mine = self.sampler, slice(self.global_rank, None, self.trainer.world_size)
+        facts, entities = window.draw(self.facts_per_step), window.entities(self.negatives)
+        rows = torch.cat([facts.src, facts.dst, entities.flatten()]).unique()
+        place = torch.empty(window.num_nodes, dtype=torch.long, device=rows.device)
+        place[rows] = torch.arange(len(rows), device=rows.device)
+        weight = window.num_facts[facts.step] / torch.bincount(facts.step)[facts.step]
+
+        nodes, matrices = self.nodes(window.num_steps, rows), self.matrices(window.num_steps)
+        z, terms = torch.sigmoid(self.sample(*nodes)), relation_terms(self.sample(*matrices), self.dim)
+        # Devices share the facts, not the KL.
+        likelihood = self.likelihood(z, terms, place, Facts(*(part[mine] for part in facts)), entities, weight[mine])
+        divergence = self.kl(*nodes, *self.node_prior).sum() * (window.num_nodes / len(rows))
+        divergence = divergence + self.kl(*matrices, *self.matrix_prior).sum()
+        return likelihood * self.trainer.world_size + self.kl_weight * divergence
+
+    def likelihood(
+        self, z: Tensor, terms: Interaction, place: Tensor, facts: Facts, entities: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Negative log-likelihood of facts and of their corruptions at either end.
+
+        Args:
+            z: ``(T, n, K)`` attributes of the entities in use.
+            terms: Coefficients with leading axes ``(T, 2R)``.
+            place: ``(N,) long`` where each entity in use stands in ``z``.
+            facts: Facts in order of their steps.
+            entities: ``(T, M) long`` entities that corrupt the facts of each snapshot.
+            weight: ``(F,)`` weight of each fact, and of its corruptions together.
+        """
+        per_step = torch.bincount(facts.step, minlength=len(z)).tolist()
+        others = torch.stack([now.index_select(0, place[drawn]) for now, drawn in zip(z, entities, strict=True)])
+        loss = 0.0
+        for head, relation in ((facts.src, facts.relation), (facts.dst, facts.relation + self.sampler.num_relations)):
+            asked = Interaction(*(_pick(part, facts.step, relation) for part in terms))
+            constant, slope = linear_in_answer(_pick(z, facts.step, place[head]), asked)
+            parts = zip(constant.split(per_step), slope.split(per_step), others, strict=True)
+            eta = torch.cat([torch.addmm(alone[:, None], w, other.T) for alone, w, other in parts])
+            false = self.sampler.false(facts.step, head, relation, entities)
+            share = weight / (2 * false.sum(1).clamp(min=1))
+            loss = loss + (F.softplus(eta) * false * share[:, None]).sum()
+        # Seen from either end, a fact has the same score.
+        eta = constant + (slope * _pick(z, facts.step, place[facts.src])).sum(-1)
+        return loss + (F.softplus(-eta) * weight).sum()
+
+    # ---- answering ----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def rank(self, queries: Queries) -> Tensor:
+        """``(Q, N)`` logits of all entities as answers."""
+        relation = torch.zeros_like(queries.src) if queries.relation is None else queries.relation
+        scores = torch.empty(len(queries), self.nodes.start.shape[1], device=self.device)
+        for time in queries.time.unique().tolist():
+            z, terms = self.forecast(time)
+            asked = (queries.time == time).nonzero().squeeze(1)
+            of_relation = Interaction(*(part[relation[asked]] for part in terms))
+            constant, slope = linear_in_answer(z[queries.src[asked]], of_relation)
+            scores[asked] = torch.addmm(constant[:, None], slope, z.T)
+        return scores
+
+    def forecast(self, time: int) -> tuple[Tensor, Interaction]:
+        """Attributes ``(N, K)`` and terms with leading axis ``2R`` at ``time``, from the mean cells alone."""
+        if self._evolved is None or self._evolved[0] != time:
+            last = int(self.last_step)
+            # A step of the past is one of the window's own.
+            steps = max(1, min(self.window, last + 1) - max(0, last - time))
+            ahead = max(0, time - last)
+            terms = relation_terms(self.matrices.forecast(steps, ahead)[None], self.dim)
+            z = torch.sigmoid(self.nodes.forecast(steps, ahead))
+            self._evolved = time, z, Interaction(*(part[0] for part in terms))
+        return self._evolved[1:]
+
+    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True, assign: bool = False):
+        """Restore a fitted model."""
+        self._evolved = None
+        return super().load_state_dict(state, strict=strict, assign=assign)
+
+    def build_like(self, state: dict[str, Tensor]) -> None:
+        """Create parameters of the sizes found in a saved state."""
+        self.build(state["nodes.start"].shape[1], state["matrices.start"].shape[1] // self.dim)
+
+
+def _pick(table: Tensor, step: Tensor, row: Tensor) -> Tensor:
+    """Entries ``table[step, row]``; as rows of a flat table, which is faster to differentiate."""
+    return table.flatten(0, 1).index_select(0, step * table.shape[1] + row)
