@@ -1,4 +1,4 @@
-"""Facts in batches: ordered by time within a batch, shuffled among batches, and again the same after an interruption."""
+"""Facts in batches: by time within a batch, shuffled among batches, and the same again after an interruption."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ class GlobalModel(pl.LightningModule):
         super().__init__()
         self.length, self.learning_rate, self.weight_decay = length, learning_rate, weight_decay
         self.clip, self.steps_per_batch = clip, steps_per_batch
-        self.entities = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_nodes, dim), nn.init.calculate_gain("relu")))
+        self.entities = nn.Parameter(
+            nn.init.xavier_uniform_(torch.empty(num_nodes, dim), nn.init.calculate_gain("relu"))
+        )
         self.layers = RGCN(dim, 2 * num_relations, dropout=dropout)
         self.gru = HistoryGRU((dim,), dim)
         self.heads = nn.ModuleList(nn.Linear(dim, num_nodes) for _ in ("subject", "object"))

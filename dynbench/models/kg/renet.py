@@ -153,7 +153,9 @@ class RENET(KnowledgeGraphModel):
         self.entities = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_nodes, dim), gain))
         self.relations = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2 * num_relations, dim), gain))
         self.aggregator = make_aggregator(self.aggregator_name, dim, num_relations, dropout)
-        self.event_gru = HistoryGRU((dim, dim, dim, dim), dim)  # h_t(s, r), of neighbourhood, global state, entity, relation
+        self.event_gru = HistoryGRU(
+            (dim, dim, dim, dim), dim
+        )  # h_t(s, r), of neighbourhood, global state, entity, relation
         self.entity_gru = HistoryGRU((dim, dim, dim), dim)  # h_t(s), of the same without a relation
         self.answer_out = nn.Linear(3 * dim, num_nodes)
         self.relation_out = nn.Linear(2 * dim, num_relations)
