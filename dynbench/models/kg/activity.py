@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dynbench.graph import TemporalGraph
 from dynbench.known_answers import with_inverses
+from dynbench.nn.segments import ranges
 
 
 class Activity:
@@ -66,6 +67,19 @@ class Activity:
         if not len(self):
             return torch.full_like(place, -1)
         return torch.where(found, self.by_unit[place.clamp(min=0)], -1)
+
+    def facts_of(self, visits: Tensor) -> tuple[Tensor, Tensor]:
+        """The facts of visits; -1 has none.
+
+        Args:
+            visits: ``(K,) long``.
+
+        Returns:
+            For each fact the place of its visit among those given, and its number, both ``(sum of sizes,) long``.
+        """
+        place = (visits >= 0).nonzero().squeeze(1)
+        owner, fact = ranges(self.start[visits[place]], self.size[visits[place]])
+        return place[owner], fact
 
 
 def units(head: Tensor, relation: Tensor, graph: TemporalGraph | Activity) -> Tensor:

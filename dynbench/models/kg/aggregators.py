@@ -15,7 +15,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity
 from dynbench.models.kg.snapshots import Snapshots
 from dynbench.nn.rgcn import RGCN
-from dynbench.nn.segments import mean_rows, ranges, softmax_rows, sum_rows
+from dynbench.nn.segments import mean_rows, softmax_rows, sum_rows
 
 
 class Known(NamedTuple):
@@ -38,9 +38,8 @@ class MeanAggregator(nn.Module):
 
     def forward(self, entities: Tensor, relations: Tensor, known: Known, visits: Tensor, relation: None) -> Tensor:
         """``(K, dim)`` averages."""
-        size = known.activity.size[visits]
-        _, fact = ranges(known.activity.start[visits], size)
-        return mean_rows(entities, known.activity.answer[fact], size)
+        _, fact = known.activity.facts_of(visits)
+        return mean_rows(entities, known.activity.answer[fact], known.activity.size[visits])
 
 
 class AttentiveAggregator(nn.Module):
@@ -62,15 +61,14 @@ class AttentiveAggregator(nn.Module):
     def forward(self, entities: Tensor, relations: Tensor, known: Known, visits: Tensor, relation: Tensor | None):
         """``(K, dim)`` weighted averages."""
         activity = known.activity
-        size = activity.size[visits]
-        owner, fact = ranges(activity.start[visits], size)
+        owner, fact = activity.facts_of(visits)
         answer = activity.answer[fact]
         asked = self.of_unit(entities).index_select(0, activity.unit[visits] % activity.num_nodes)
         if relation is not None:
             asked = asked + self.of_relation(relations).index_select(0, relation)
         near = self.of_answer(entities).index_select(0, answer)
         logits = self.score(torch.tanh(asked.index_select(0, owner) + near)).squeeze(1)
-        return sum_rows(entities, answer, size, softmax_rows(logits, owner, len(visits)))
+        return sum_rows(entities, answer, activity.size[visits], softmax_rows(logits, owner, len(visits)))
 
 
 class RGCNAggregator(nn.Module):
