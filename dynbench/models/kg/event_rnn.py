@@ -8,11 +8,10 @@ and on one of its relation, scores all entities as the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dynbench.contract import Block, Queries
@@ -30,7 +29,7 @@ class EntityState(NamedTuple):
     Attributes:
         vectors: ``(N, d)``.
         last_time: ``(N,) long`` step of the last event; -1 for none.
-        last_relation: ``(N,) long`` its relation (that of the last fact in the list, if there were several); R for none.
+        last_relation: ``(N,) long`` its relation, of several that of the last in the list; R for none.
     """
 
     vectors: Tensor
@@ -157,14 +156,19 @@ class EventRNN(KnowledgeGraphModel):
         """Arrange the known facts, and go back to the start of time."""
         self._facts = self.known_graph()
         self._activity = Activity(self._facts, merge=True)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        """Go back to where nothing has happened yet."""
         self.last_time = torch.full_like(self.last_time, -1)
+        self.last_relation = torch.full_like(self.last_relation, self.num_relations)
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Mean loss over the facts of the next few steps; an epoch goes through them in order."""
         steps = -(-self._facts.num_steps // self.window)
         first = batch_idx % steps * self.window
         if not first:
-            self.last_time = torch.full_like(self.last_time, -1)
+            self._rewind()
         state, losses = self._now(), []
         for step in range(first, min(first + self.window, self._facts.num_steps)):
             facts = self._facts.step(step)
@@ -205,7 +209,7 @@ class EventRNN(KnowledgeGraphModel):
     def _judge(self, validation: Sequence[Block]) -> float:
         """Mean reciprocal rank from the vectors at the end of training."""
         if self._phase == "joint":  # the vectors were followed with parameters that changed on the way
-            self.last_time = torch.full_like(self.last_time, -1)
+            self._rewind()
             self._follow(range(self._facts.num_steps))
         return self.mean_reciprocal_rank(validation)
 

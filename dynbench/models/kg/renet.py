@@ -53,12 +53,15 @@ class Seen(NamedTuple):
 
     Attributes:
         place: ``(U, L) long`` the visits, the latest last, as places among the distinct ones; -1 in front.
-        around, moment: ``(M, h)`` neighbourhood and global state of each distinct visit.
+        around: ``(M, h)`` neighbourhood of each distinct visit.
+        time: ``(M,) long`` its step.
+        moments: ``(T, h)`` global states of all steps.
     """
 
     place: Tensor
     around: Tensor
-    moment: Tensor
+    time: Tensor
+    moments: Tensor
 
     def of(self, agent: Tensor) -> Seen:
         """The histories of the ``agent``-th units."""
@@ -209,18 +212,18 @@ class RENET(KnowledgeGraphModel):
             around = self.aggregator(self.entities, self.relations, state.known, distinct, relation)
         else:
             around = state.around[distinct]
-        return Seen(place, self.dropout(around), self.dropout(state.moments[state.known.activity.time[distinct]]))
+        return Seen(place, self.dropout(around), state.known.activity.time[distinct], self.dropout(state.moments))
 
     def _history(self, gru: HistoryGRU, seen: Seen, own: Tensor) -> Tensor:
         """``(U, h)`` states after histories; ``own`` is what stays the same along each."""
-        shared = gru.product(0, seen.around) + gru.product(1, seen.moment)
+        shared = gru.product(0, seen.around) + gru.product(1, seen.moments)[seen.time]
         return gru.run(lambda step, index: shared[seen.place[index, step]] + own[index], seen.place >= 0)
 
     def _answers(self, seen: Seen, unit: Tensor, relation: Tensor) -> Tensor:
         """``(Q, N)`` logits of the entities that complete queries: W_o [e_s; h_t(s, r); e_r]."""
-        head, relation, gru = self.entities[unit % self.num_nodes], self.relations[relation], self.event_gru
-        own = gru.product(2, self.dropout(head)) + gru.product(3, self.dropout(relation))
-        vectors = (head, self._history(gru, seen, own), relation)
+        head, gru = self.entities[unit % self.num_nodes], self.event_gru
+        own = gru.product(2, self.dropout(head)) + gru.product(3, self.dropout(self.relations))[relation]
+        vectors = (head, self._history(gru, seen, own), self.relations[relation])
         return self.answer_out(self.dropout(torch.cat(vectors, dim=1)))
 
     def _relations(self, seen: Seen, unit: Tensor) -> Tensor:
