@@ -34,7 +34,9 @@ class DyRepKG(EventRNN):
 
 
 class _Cell(nn.Module):
-    """sigmoid( W_struct h(other) + W_rec e + w dt ), h the largest entries of ``sigmoid( q (W_h e_i + b) )`` over the
+    """sigmoid( W_struct h(other) + W_rec e + w dt ).
+
+    Here h holds the largest entries of ``sigmoid( q (W_h e_i + b) )`` over the
     neighbours i of the other end, with equal weights q.
     """
 
