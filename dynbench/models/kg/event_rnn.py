@@ -18,7 +18,7 @@ from dynbench.contract import Block, Queries
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity
 from dynbench.models.kg.base import KnowledgeGraphModel
-from dynbench.models.kg.batches import Asked, answer_loss
+from dynbench.models.kg.batches import Asked, answer_loss, share
 from dynbench.nn.segments import mean_rows
 from dynbench.training import Selection, Trainer
 
@@ -58,7 +58,7 @@ class EventRNN(KnowledgeGraphModel):
         likelihood_epochs: Passes of the likelihood over the facts.
         epochs: Passes of the decoder's loss over the snapshots at most.
         facts_per_step: Facts of a snapshot, drawn anew each time, whose answers the decoder learns.
-        window: Steps over which gradients reach back.
+        window: Steps per gradient step, over which gradients reach back; one where vectors stay as they are.
         samples: Pairs, at random, that did not meet, per fact.
         learning_rate: Of Adam, for the likelihood.
         decoder_learning_rate: Of Adam, for the decoder's loss.
@@ -126,15 +126,15 @@ class EventRNN(KnowledgeGraphModel):
         self.to(trainer.device)
         self.know(self.before_validation(history, validation).to(trainer.device))
         self._hold()
-        steps = -(-self._facts.num_steps // self.window)
         chosen = [*self.asked_parameters(), self.start, *self.cell.parameters()]
         if self.way == "decoder_only":
             self._learn("likelihood", [self.start, *self.cell.parameters(), *self.intensity.parameters()])
-            trainer.train(self, self.likelihood_epochs * steps)
+            trainer.train(self, self.likelihood_epochs * self._per_epoch())
             chosen = self.asked_parameters()
         self._learn(self.way, chosen)
-        selection = Selection(lambda: self._judge(validation), steps, self.patience) if validation else None
-        trainer.train(self, self.epochs * steps, selection=selection)
+        epoch = self._per_epoch()
+        selection = Selection(lambda: self._judge(validation), epoch, self.patience) if validation else None
+        trainer.train(self, self.epochs * epoch, selection=selection)
         self.eval()
         self.know(history)
         self._hold()
@@ -152,6 +152,14 @@ class EventRNN(KnowledgeGraphModel):
         for parameter in chosen:
             parameter.requires_grad_(True)
 
+    def _span(self) -> int:
+        """Steps that a gradient step is about."""
+        return 1 if self._phase == "decoder_only" else self.window
+
+    def _per_epoch(self) -> int:
+        """Gradient steps in an epoch."""
+        return -(-self._facts.num_steps // self._span())
+
     def _hold(self) -> None:
         """Arrange the known facts, and go back to the start of time."""
         self._facts = self.known_graph()
@@ -165,12 +173,11 @@ class EventRNN(KnowledgeGraphModel):
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Mean loss over the facts of the next few steps; an epoch goes through them in order."""
-        steps = -(-self._facts.num_steps // self.window)
-        first = batch_idx % steps * self.window
+        first = batch_idx % self._per_epoch() * self._span()
         if not first:
             self._rewind()
         state, losses = self._now(), []
-        for step in range(first, min(first + self.window, self._facts.num_steps)):
+        for step in range(first, min(first + self._span(), self._facts.num_steps)):
             facts = self._facts.step(step)
             if not len(facts):
                 continue
@@ -187,8 +194,7 @@ class EventRNN(KnowledgeGraphModel):
         drawn = torch.randperm(len(facts))
         if self._phase != "likelihood":
             drawn = drawn[: self.facts_per_step]
-        world = self.trainer.world_size
-        mine = drawn[self.global_rank :: world] if len(drawn) >= world else drawn
+        mine = share(drawn, self.global_rank, self.trainer.world_size)
         facts = facts.subset(mine.to(facts.src.device))
         if self._phase == "likelihood":
             others = torch.randint(self.num_nodes, (2, len(facts), self.samples)).to(facts.src.device)

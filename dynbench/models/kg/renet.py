@@ -24,7 +24,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import units
 from dynbench.models.kg.aggregators import Known, make_aggregator
 from dynbench.models.kg.base import KnowledgeGraphModel
-from dynbench.models.kg.batches import Asked, FactBatches, answer_loss
+from dynbench.models.kg.batches import Asked, FactBatches, answer_loss, share
 from dynbench.models.kg.global_model import GlobalModel
 from dynbench.models.kg.rollout import generated
 from dynbench.nn.histories import HistoryGRU
@@ -168,8 +168,8 @@ class RENET(KnowledgeGraphModel):
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Cross-entropy of the answers and, weighted, of the relations, for both sides of a batch of facts."""
-        facts = self._batches.graph.subset(self._batches.at(batch_idx)[self.global_rank :: self.trainer.world_size])
-        asked = Asked.about(facts)
+        mine = share(self._batches.at(batch_idx), self.global_rank, self.trainer.world_size)
+        asked = Asked.about(self._batches.graph.subset(mine))
         unit, seen = asked.unit[asked.agent], self._seen(self._learning, asked.unit, asked.time)
         if self.aggregator.sees_relation:
             by_query = self._seen(self._learning, unit, asked.time[asked.agent], asked.relation)
