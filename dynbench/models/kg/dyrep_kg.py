@@ -1,13 +1,35 @@
 """DyRep with a decoder, on knowledge graphs: a re-implementation of a published baseline whose code was never released.
 
 Paper:
-    X
+    Trivedi, Farajtabar, Biswal, Zha: DyRep: Learning Representations over Dynamic Graphs. ICLR 2019. The combination
+    with a decoder ("DyRep+MLP") is a baseline of Jin et al., EMNLP 2020 (RE-NET).
+
+Idea:
+    As in Know-Evolve, every fact is an event that moves the vectors of both entities. What moves an entity is the
+    neighbourhood of the other one, its own past, and the time since its last event.
 
 Equations:
-    X
+    With ``dt_v`` the time since the last event of v, and u the other end of the event::
+
+        h_u      = max over neighbours i of u of sigmoid( q (W_near e_i + b) )
+        e_v      <- sigmoid( W_struct h_u + W_rec e_v + w dt_v )
+        lambda   = psi_r log( 1 + exp( omega_r . [ e_s; e_o ] / psi_r ) )
+        -log p   = -log lambda + mean lambda of random pairs, for each side
+        decoder  = W_2 relu( W_1 [ e_s; r ] + b_1 ) + b_2     logits of all entities as the answer
 
 Deviations:
-    X
+    This is a re-implementation in the spirit of the row, not the code behind it, and is no evidence about that code.
+
+    * Neighbours are the entities met at the last active step, with equal weights q; the paper's attention comes from a
+      matrix of all pairs of entities, which does not fit knowledge graphs.
+    * One kind of event per relation, in omega and psi; the paper's two kinds, association and communication, have no
+      counterpart here.
+    * The survival term is the mean intensity of 5 random objects and of 5 random subjects per fact.
+    * Concurrent facts, the two ways of training, the reach of gradients, the candidates, and where the vectors stop: as
+      in :mod:`dynbench.models.kg.know_evolve`.
+
+Reproduction:
+    DYREP_RESULT
 """
 
 from __future__ import annotations

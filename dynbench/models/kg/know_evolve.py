@@ -1,13 +1,38 @@
 """Know-Evolve with a decoder: a re-implementation of a published baseline whose code was never released.
 
 Paper:
-    X
+    Trivedi, Dai, Wang, Song: Know-Evolve: Deep Temporal Reasoning for Dynamic Knowledge Graphs. ICML 2017. The
+    combination with a decoder ("Know-Evolve+MLP") is a baseline of Jin et al., EMNLP 2020 (RE-NET).
+
+Idea:
+    Every fact is an event of a point process whose intensity is the match of two entity vectors; every event moves
+    both vectors. The original can rank but saturates, so RE-NET's authors put a decoder on the vectors, and said no
+    more about it than that.
 
 Equations:
-    X
+    With the step t, the last event of an entity at t_e, the relation r_e of that event, and ``dt_e`` their distance::
+
+        g        = e_s . R_r e_o                              score of a fact
+        lambda   = exp(g) dt      dt = min(dt_s, dt_o)        Rayleigh intensity
+        e_s      <- tanh( w_s dt_s + W_h tanh( W_c [ e_s; e_o; r_s ] ) ), likewise e_o with w_o
+        -log p   = -(g + log dt) + sum over pairs at risk of 1/2 exp(g) dt^2
+        decoder  = W_2 relu( W_1 [ e_s; r ] + b_1 ) + b_2     logits of all entities as the answer
 
 Deviations:
-    X
+    This is a re-implementation in the spirit of the row, not the code behind it, and is no evidence about that code.
+
+    * ``training: decoder_only`` (default) fits the process by likelihood, then the decoder on vectors that stay as they
+      are. ``joint`` fits all by the decoder's loss. Nobody has said which the published row did.
+    * Facts of one step have no order: all read the vectors at the step's start, and the changes of an entity are
+      averaged. dt is one step at least, and one for an entity without an event, times 0.1; the paper's dt of zero
+      between concurrent events has no logarithm.
+    * Pairs at risk: the fact's own, and 5 random objects and 5 random subjects per fact, not scaled up.
+    * Gradients reach back 5 steps (the original: 200 events). Vectors stop where the known facts end.
+    * All entities are candidates and ties share places; the original leaves out entities not seen in training and
+      counts ties in its own favour.
+
+Reproduction:
+    KE_RESULT
 """
 
 from __future__ import annotations

@@ -1,13 +1,54 @@
 """RE-NET: autoregressive structure inference over a temporal knowledge graph.
 
 Paper:
-    X
+    Jin, Qu, Jin, Ren: Recurrent Event Network: Autoregressive Structure Inference over Temporal Knowledge Graphs.
+    EMNLP 2020.
 
 Idea:
-    X
+    Who completes a fact of an entity follows from what surrounded the entity when it was last active. Every such visit
+    is summed up as a vector, and a recurrent cell reads the last ones together with a state of the whole graph. Where
+    later steps are asked about than are known, the model first forecasts the snapshots between and reads its own
+    forecasts.
+
+Equations:
+    The facts of a step, given all earlier ones::
+
+        p(G_t) = product over (s, r, o) of p(o | s, r) p(r | s) p(s)
+
+    With the last L visits v of s, steps at which s has facts (:mod:`dynbench.models.kg.activity`), a neighbourhood g
+    (:mod:`dynbench.models.kg.aggregators`) and the state H of the graph (:mod:`dynbench.models.kg.global_model`)::
+
+        h_t(s, r) = GRU_1 over v of [ g(N_v(s)); H_v; e_s; e_r ]        logits of o: W_o [ e_s; h_t(s, r); e_r ] + b_o
+        h_t(s)    = GRU_2 over v of [ g(N_v(s)); H_v; e_s ]             logits of r: W_r [ e_s; h_t(s) ] + b_r
+        H_t       = GRU_3 over the last L snapshots of their descriptions   logits of s at t + 1: W_s H_t + b_s
+
+    Subjects are ranked by the same cells and layers, with the history of o as an object and inverse relations. The loss
+    is the cross-entropy of o plus 0.1 times that of r, over both sides, means over facts. The global model is trained
+    first, on the shares of subjects and objects in the next snapshot, and stays as it is.
+    Forecast of a snapshot: :mod:`dynbench.models.kg.rollout`.
 
 Deviations:
-    X
+    The formulas are those of the released code where the paper leaves them open; what follows differs from that code.
+
+    * Both heads of the global model are trained; the code trains the subjects' one on the objects and never the other.
+    * A gradient step of the global model takes 16 snapshots, so that an epoch has a dozen; in the code one step takes
+      all. States H are computed without dropout. Shares of a step are those of its own facts: the code counts the first
+      fact of each step into the one before.
+    * The relational convolution runs over whole snapshots, in training and in forecasts; the code takes the part of a
+      snapshot that a batch happens to touch. The attentive aggregator leaves the relation out where none is asked
+      about.
+    * A batch holds neighbours in time instead of facts from everywhere, so that histories are shared. A query that a
+      batch holds more than once is computed once, and one draw of dropout serves all that share a term.
+    * Drawn entities of a forecast snapshot are told apart by number; the code keeps duplicates and ends up with fewer
+      facts. The search for the likeliest facts is exact.
+    * An empty history gives a zero state, whatever is true of the step asked about; logits are ranked, not their
+      sigmoids.
+    * Epochs are judged by the unfiltered mean reciprocal rank of the validation queries, from the first epoch on, with
+      histories as they are at the end of the train part (the code: filtered, from epoch 10 on, rolled out).
+    * Parameters are always learnt from the train part. What a protocol allows to be known beyond enters histories only.
+
+Reproduction:
+    RENET_RESULT
 """
 
 from __future__ import annotations
