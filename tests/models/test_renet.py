@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity, units
 from dynbench.models.kg.aggregators import Known
@@ -297,6 +298,11 @@ def test_training_stops_early_and_keeps_the_best(tmp_path, monkeypatch):
     assert torch.equal(model.entities, kept[1])
     epochs = 4 * FactBatches(facts().before(6), 16, 1).per_epoch
     assert story.trainer.steps == epochs + 2 * 2  # the global model: two epochs of two batches
+
+
+def test_an_odd_width_is_refused():
+    with pytest.raises(ConfigError, match="model.dim is 7; .* even number"):
+        RENET(dim=7)
 
 
 def test_queries_name_their_unit():

@@ -61,6 +61,7 @@ import torch
 from torch import Tensor, nn
 
 from dynbench.contract import Block, Queries
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import units
 from dynbench.models.kg.aggregators import Known, make_aggregator
@@ -152,6 +153,10 @@ class RENET(KnowledgeGraphModel):
         patience: int = 5,
     ):
         super().__init__()
+        if dim < 2 or dim % 2:
+            raise ConfigError(
+                f"model.dim is {dim}; relational convolutions work on pairs of entries: give an even number"
+            )
         self.dim, self.aggregator_name, self.length = dim, aggregator, length
         self.epochs, self.last_steps, self.batch_size = epochs, last_steps, batch_size
         self.learning_rate, self.weight_decay, self.clip = learning_rate, weight_decay, clip
