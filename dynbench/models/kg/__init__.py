@@ -1,0 +1,1 @@
+"""Models of temporal knowledge graphs that are trained by gradient."""

@@ -1,0 +1,299 @@
+"""Temporal point processes on a knowledge graph with a decoder on top: what Know-Evolve+MLP and DyRep+MLP share.
+
+Every entity has a vector that changes at each of its events. Facts of one step have no order among themselves: all of
+them read the vectors at the step's start, and the changes that they ask of an entity are averaged. An intensity per
+relation says how likely two entities are to meet. The decoder, two dense layers on the vector of the query's entity
+and on one of its relation, scores all entities as the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dynbench.contract import Block, Queries
+from dynbench.graph import TemporalGraph
+from dynbench.models.kg.activity import Activity
+from dynbench.models.kg.base import KnowledgeGraphModel
+from dynbench.models.kg.batches import Asked, answer_loss, share
+from dynbench.nn.segments import mean_rows
+from dynbench.training import Selection, Trainer
+
+
+class EntityState(NamedTuple):
+    """Where all entities stand.
+
+    Attributes:
+        vectors: ``(N, d)``.
+        last_time: ``(N,) long`` step of the last event; -1 for none.
+        last_relation: ``(N,) long`` its relation, of several that of the last in the list; R for none.
+    """
+
+    vectors: Tensor
+    last_time: Tensor
+    last_relation: Tensor
+
+
+class Ends(NamedTuple):
+    """Both ends of the facts of a step: entity, the other one, the role (0 subject, 1 object), relation; ``(2F,)``."""
+
+    entity: Tensor
+    other: Tensor
+    role: Tensor
+    relation: Tensor
+
+
+class EventRNN(KnowledgeGraphModel):
+    """Entity vectors that follow events, and a decoder.
+
+    Args:
+        dim: Width of an entity's vector.
+        relation_dim: Width of a relation's vector.
+        decoder_dim: Width of the decoder's hidden layer.
+        training: ``decoder_only`` fits the point process by likelihood and then, on vectors that stay as they are, the
+            decoder; ``joint`` fits vectors and decoder by the decoder's loss and has no likelihood.
+        likelihood_epochs: Passes of the likelihood over the facts.
+        epochs: Passes of the decoder's loss over the snapshots at most.
+        facts_per_step: Facts of a snapshot, drawn anew each time, whose answers the decoder learns.
+        window: Steps per gradient step, over which gradients reach back; one where vectors stay as they are.
+        samples: Pairs, at random, that did not meet, per fact.
+        learning_rate: Of Adam, for the likelihood.
+        decoder_learning_rate: Of Adam, for the decoder's loss.
+        clip: Largest norm of a gradient.
+        time_scale: Factor of time differences in steps.
+        patience: Epochs without a better validation before training stops.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int = 64,
+        relation_dim: int = 32,
+        decoder_dim: int = 200,
+        training: Literal["decoder_only", "joint"] = "decoder_only",
+        likelihood_epochs: int = 10,
+        epochs: int = 20,
+        facts_per_step: int = 1024,
+        window: int = 5,
+        samples: int = 5,
+        learning_rate: float = 0.0005,
+        decoder_learning_rate: float = 0.001,
+        clip: float = 1.0,
+        time_scale: float = 0.1,
+        patience: int = 5,
+    ):
+        super().__init__()
+        self.dim, self.relation_dim, self.decoder_dim = dim, relation_dim, decoder_dim
+        self.way, self.likelihood_epochs, self.epochs = training, likelihood_epochs, epochs
+        self.facts_per_step, self.window, self.samples = facts_per_step, window, samples
+        self.learning_rate, self.decoder_learning_rate, self.clip = learning_rate, decoder_learning_rate, clip
+        self.time_scale, self.patience = time_scale, patience
+        self._phase = ""
+        self._facts: TemporalGraph | None = None
+        self._activity: Activity | None = None
+
+    def build(self, num_nodes: int, num_relations: int) -> None:
+        """Create the parameters."""
+        self.num_nodes, self.num_relations = num_nodes, num_relations
+        self.start = nn.Parameter(0.1 * torch.randn(num_nodes, self.dim))
+        self.cell = self.make_cell()
+        self.intensity = self.make_intensity()
+        self.asked = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2 * num_relations, self.relation_dim)))
+        width = self.dim + self.relation_dim
+        self.decoder = nn.Sequential(
+            nn.Linear(width, self.decoder_dim), nn.ReLU(), nn.Linear(self.decoder_dim, num_nodes)
+        )  # fmt: skip
+        self.register_buffer("vectors", self.start.detach().clone())
+        self.register_buffer("last_time", torch.full((num_nodes,), -1))
+        self.register_buffer("last_relation", torch.full((num_nodes,), num_relations))
+
+    def make_cell(self) -> nn.Module:
+        """What turns the ends of facts into new vectors: ``forward(model, state, ends, step) -> (2F, d)``."""
+        raise NotImplementedError
+
+    def make_intensity(self) -> nn.Module:
+        """The point process: ``forward(model, state, facts, others) -> (F,)`` negative log-likelihoods."""
+        raise NotImplementedError
+
+    # ---- learning -------------------------------------------------------------------------------------------
+
+    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
+        """Train anew; afterwards go through all of ``history``."""
+        self.build(history.num_nodes, history.num_relations)
+        self.to(trainer.device)
+        self.know(self.before_validation(history, validation).to(trainer.device))
+        self._hold()
+        chosen = [*self.asked_parameters(), self.start, *self.cell.parameters()]
+        if self.way == "decoder_only":
+            self._learn("likelihood", [self.start, *self.cell.parameters(), *self.intensity.parameters()])
+            trainer.train(self, self.likelihood_epochs * self._per_epoch())
+            chosen = self.asked_parameters()
+        self._learn(self.way, chosen)
+        epoch = self._per_epoch()
+        selection = Selection(lambda: self._judge(validation), epoch, self.patience) if validation else None
+        trainer.train(self, self.epochs * epoch, selection=selection)
+        self.eval()
+        self.know(history)
+        self._hold()
+        self._follow(range(history.require_steps()))
+        self._facts = self._activity = None
+
+    def asked_parameters(self) -> list[nn.Parameter]:
+        """Those of the decoder."""
+        return [self.asked, *self.decoder.parameters()]
+
+    def _learn(self, phase: str, chosen: Sequence[nn.Parameter]) -> None:
+        """Choose what the next training is about."""
+        self._phase = phase
+        self.requires_grad_(False)
+        for parameter in chosen:
+            parameter.requires_grad_(True)
+
+    def _span(self) -> int:
+        """Steps that a gradient step is about."""
+        return 1 if self._phase == "decoder_only" else self.window
+
+    def _per_epoch(self) -> int:
+        """Gradient steps in an epoch."""
+        return -(-self._facts.num_steps // self._span())
+
+    def _hold(self) -> None:
+        """Arrange the known facts, and go back to the start of time."""
+        self._facts = self.known_graph()
+        self._activity = Activity(self._facts, merge=True)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        """Go back to where nothing has happened yet."""
+        self.last_time = torch.full_like(self.last_time, -1)
+        self.last_relation = torch.full_like(self.last_relation, self.num_relations)
+
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """Mean loss over the facts of the next few steps; an epoch goes through them in order."""
+        first = batch_idx % self._per_epoch() * self._span()
+        if not first:
+            self._rewind()
+        state, losses = self._now(), []
+        for step in range(first, min(first + self._span(), self._facts.num_steps)):
+            facts = self._facts.step(step)
+            if not len(facts):
+                continue
+            losses.append(self._loss(state, facts))
+            with torch.set_grad_enabled(self._phase != "decoder_only"):
+                state = self._after(state, facts, step)
+        self._keep(state)
+        if not losses:  # silence teaches nothing
+            return 0.0 * sum(part.sum() for part in self.parameters() if part.requires_grad)
+        return torch.stack(losses).mean()
+
+    def _loss(self, state: EntityState, facts: TemporalGraph) -> Tensor:
+        """Mean over facts of a step: of the likelihood, or of the decoder's cross-entropy on some of them."""
+        drawn = torch.randperm(len(facts))
+        if self._phase != "likelihood":
+            drawn = drawn[: self.facts_per_step]
+        mine = share(drawn, self.global_rank, self.trainer.world_size)
+        facts = facts.subset(mine.to(facts.src.device))
+        if self._phase == "likelihood":
+            others = torch.randint(self.num_nodes, (2, len(facts), self.samples)).to(facts.src.device)
+            return self.intensity(self, state, facts, others).mean()
+        asked = Asked.about(facts)
+        entity = asked.unit[asked.agent] % self.num_nodes
+        return answer_loss(self._decode(state, entity, asked.relation), asked.query, asked.answer, asked.weight)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, anew for each phase."""
+        rate = self.learning_rate if self._phase == "likelihood" else self.decoder_learning_rate
+        return torch.optim.Adam([part for part in self.parameters() if part.requires_grad], lr=rate, fused=True)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient."""
+        nn.utils.clip_grad_norm_(self.parameters(), self.clip)
+
+    def _judge(self, validation: Sequence[Block]) -> float:
+        """Mean reciprocal rank from the vectors at the end of training."""
+        if self._phase == "joint":  # the vectors were followed with parameters that changed on the way
+            self._rewind()
+            self._follow(range(self._facts.num_steps))
+        return self.mean_reciprocal_rank(validation)
+
+    # ---- vectors --------------------------------------------------------------------------------------------
+
+    def _now(self) -> EntityState:
+        """Where entities stand, those without an event at their learnt starting points."""
+        seen = (self.last_time >= 0)[:, None]
+        return EntityState(torch.where(seen, self.vectors, self.start), self.last_time, self.last_relation)
+
+    def _keep(self, state: EntityState) -> None:
+        self.vectors, self.last_time, self.last_relation = (part.detach() for part in state)
+
+    def _after(self, state: EntityState, facts: TemporalGraph, step: int) -> EntityState:
+        """Where entities stand after the facts of a step."""
+        ends = both_ends(facts)
+        changed = self.cell(self, state, ends, step)
+        order = ends.entity.argsort(stable=True)
+        entity, size = ends.entity[order].unique_consecutive(return_counts=True)
+        last = order[size.cumsum(0) - 1]
+        time = state.last_time.index_fill(0, entity, step)
+        relation = state.last_relation.index_copy(0, entity, ends.relation[last])
+        return EntityState(state.vectors.index_copy(0, entity, mean_rows(changed, order, size)), time, relation)
+
+    @torch.no_grad()
+    def _follow(self, steps: range) -> None:
+        """Go through steps of the known facts."""
+        for step in steps:
+            facts = self._facts.step(step)
+            if len(facts):
+                self._keep(self._after(self._now(), facts, step))
+
+    def since(self, state: EntityState, entity: Tensor, step: int) -> Tensor:
+        """``(Q,)`` scaled time since the last event of entities, one step at least; one step if there was none."""
+        last = state.last_time[entity]
+        return self.time_scale * torch.where(last < 0, 1, (step - last).clamp(min=1))
+
+    def neighbours(self, entity: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Whom entities met at their last active step before a step.
+
+        Returns:
+            For each meeting the place of the entity among those asked about, and the other entity, both ``(K,)``.
+        """
+        visit = self._activity.recent(entity, torch.full_like(entity, step), 1).squeeze(1)
+        place, fact = self._activity.facts_of(visit)
+        return place, self._activity.answer[fact]
+
+    # ---- answering ------------------------------------------------------------------------------------------
+
+    def _decode(self, state: EntityState, entity: Tensor, relation: Tensor) -> Tensor:
+        """``(Q, N)`` logits: W_2 relu( W_1 [e_s; r] + b_1 ) + b_2."""
+        return self.decoder(torch.cat([state.vectors[entity], self.asked[relation]], dim=1))
+
+    @torch.no_grad()
+    def rank(self, queries: Queries) -> Tensor:
+        """``(Q, N)`` logits from the vectors as they are after the last known event."""
+        return self._decode(self._now(), queries.src, queries.relation)
+
+    def observe(self, events: TemporalGraph) -> None:
+        """Know what was revealed, and follow it."""
+        first = int(self.sizes[2])
+        super().observe(events)
+        self._facts = self.known_graph()
+        self._activity = Activity(self._facts, merge=True)
+        self._follow(range(first, self._facts.num_steps))
+        self._facts = self._activity = None
+
+
+def both_ends(facts: TemporalGraph) -> Ends:
+    """Subjects first, then objects."""
+    relation = torch.zeros_like(facts.src) if facts.relation is None else facts.relation
+    role = torch.arange(2, device=facts.src.device).repeat_interleave(len(facts))
+    return Ends(torch.cat([facts.src, facts.dst]), torch.cat([facts.dst, facts.src]), role, relation.repeat(2))
+
+
+def by_relation(x: Tensor, matrices: Tensor, relation: Tensor) -> Tensor:
+    """``(F, d)`` product of each row with the matrix of its relation; one product per relation."""
+    order = relation.argsort(stable=True)
+    parts = x[order].split(torch.bincount(relation, minlength=len(matrices)).tolist())
+    rows = torch.cat([part @ matrix for part, matrix in zip(parts, matrices, strict=True) if len(part)])
+    return torch.empty_like(rows).index_copy(0, order, rows)

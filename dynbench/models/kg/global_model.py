@@ -1,0 +1,116 @@
+"""RE-NET's global model: which entities the next snapshot is about, from the last snapshots as wholes.
+
+The largest entry of every column over the nodes of a snapshot's graph convolution describes the snapshot; a GRU over
+the last descriptions gives the state ``H_t``; two linear layers turn it into distributions over the subjects and the
+objects of the facts at ``t + 1``. It is trained before the rest of RE-NET and stays as it is afterwards.
+"""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from dynbench.graph import TemporalGraph
+from dynbench.models.kg.batches import EpochOrders
+from dynbench.models.kg.snapshots import Snapshots
+from dynbench.nn.histories import HistoryGRU
+from dynbench.nn.rgcn import RGCN
+from dynbench.nn.segments import max_rows
+from dynbench.training import Trainer
+
+# Snapshots described at once where no gradient is needed; bounds memory.
+_AT_ONCE = 16
+
+
+class GlobalModel(pl.LightningModule):
+    """The state of the whole graph, and who acts next.
+
+    Args:
+        num_nodes, num_relations: Sizes of the graph.
+        dim: Width.
+        dropout: Of the self-loops of the graph convolution.
+        length: Snapshots looked back at most.
+        learning_rate, weight_decay: Of Adam.
+        clip: Largest norm of a gradient.
+        steps_per_batch: Consecutive snapshots forecast in a gradient step.
+    """
+
+    def __init__(
+        self, num_nodes: int, num_relations: int, dim: int, dropout: float, length: int, learning_rate: float,
+        weight_decay: float, clip: float, steps_per_batch: int,
+    ):  # fmt: skip
+        super().__init__()
+        self.length, self.learning_rate, self.weight_decay = length, learning_rate, weight_decay
+        self.clip, self.steps_per_batch = clip, steps_per_batch
+        self.entities = nn.Parameter(
+            nn.init.xavier_uniform_(torch.empty(num_nodes, dim), nn.init.calculate_gain("relu"))
+        )
+        self.layers = RGCN(dim, 2 * num_relations, dropout=dropout)
+        self.gru = HistoryGRU((dim,), dim)
+        self.heads = nn.ModuleList(nn.Linear(dim, num_nodes) for _ in ("subject", "object"))
+        self._graph = self._snapshots = self._orders = None
+
+    def fit(self, history: TemporalGraph, epochs: int, trainer: Trainer) -> None:
+        """Learn to forecast the subjects and the objects of every snapshot but the first."""
+        self._graph, self._snapshots = history, Snapshots(history)
+        self._targets = range(1, int(history.time.max()) + 1)
+        batches = -(-len(self._targets) // self.steps_per_batch)
+        self._orders = EpochOrders(epochs, max(batches, 1))
+        if batches:  # one snapshot forecasts nothing yet
+            trainer.train(self, epochs * batches)
+        self.eval()
+        self._graph = self._snapshots = self._orders = None
+
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """Cross-entropy between forecast and true shares of entities, both roles summed, mean over snapshots."""
+        start = self._orders.at(batch_idx) * self.steps_per_batch
+        targets = self._targets[start : start + self.steps_per_batch]
+        first = max(0, targets[0] - self.length)
+        described = self.describe(self._snapshots, range(first, targets[-1]))
+        states = self.states(described, torch.tensor(targets, device=self.device) - 1 - first)
+        facts = self._graph.between(targets[0], targets[-1] + 1)
+        return sum(
+            _soft_cross_entropy(head(states), facts.time - targets[0], ends)
+            for head, ends in zip(self.heads, (facts.src, facts.dst), strict=True)
+        )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam with weight decay."""
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient."""
+        nn.utils.clip_grad_norm_(self.parameters(), self.clip)
+
+    def describe(self, snapshots: Snapshots, steps: range) -> Tensor:
+        """``(len(steps), dim)`` maxima over the nodes of each snapshot; zeros for a silent one."""
+        cut = snapshots.cut(torch.arange(steps.start, steps.stop, device=self.device))
+        rows = self.layers(self.entities.index_select(0, cut.entity), cut.edges)
+        return max_rows(rows, cut.owner, len(steps))
+
+    def states(self, described: Tensor, ends: Tensor) -> Tensor:
+        """``(Q, dim)`` states H after the described snapshots that come last in ``(Q,)`` windows."""
+        window = ends[:, None] + torch.arange(1 - self.length, 1, device=ends.device)
+        given = self.gru.product(0, described)
+        return self.gru.run(lambda step, index: given[window[index, step]], window >= 0)
+
+    @torch.no_grad()
+    def moments(self, snapshots: Snapshots, steps: int, earlier: Tensor | None = None) -> Tensor:
+        """``(steps, dim)`` states H after every snapshot, of which the ``earlier`` ones are known already."""
+        done = 0 if earlier is None else len(earlier)
+        first = max(0, done + 1 - self.length)
+        parts = [
+            self.describe(snapshots, range(start, min(start + _AT_ONCE, steps)))
+            for start in range(first, steps, _AT_ONCE)
+        ]
+        ends = torch.arange(done, steps, device=self.device) - first
+        fresh = self.states(torch.cat(parts), ends) if len(ends) else self.entities.new_zeros(0, self.gru.dim)
+        return fresh if earlier is None else torch.cat([earlier, fresh])
+
+
+def _soft_cross_entropy(logits: Tensor, row: Tensor, target: Tensor) -> Tensor:
+    """Between distributions and the shares of ``target`` in each row, mean over rows that have any."""
+    size = torch.bincount(row, minlength=len(logits))
+    log_p = logits - logits.logsumexp(1, keepdim=True)
+    return -(log_p[row, target] / size[row]).sum() / (size > 0).sum()

@@ -1,0 +1,208 @@
+"""Know-Evolve and DyRep with a decoder: equations against a slow version, phases, what they may know."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from dynbench.contract import Queries
+from dynbench.graph import TemporalGraph
+from dynbench.models.kg.dyrep_kg import DyRepKG
+from dynbench.models.kg.know_evolve import KnowEvolve
+from dynbench.play import Story
+from dynbench.protocols.windowed_kg import WindowedKG
+from dynbench.training import Trainer
+from tests.reference import event_rnn_slow as slow
+from tests.reference.renet_slow import quadruples
+
+MODELS = {"know_evolve": KnowEvolve, "dyrep": DyRepKG}
+NODES, RELATIONS, STEPS = 12, 3, 9
+SMALL = {
+    "dim": 4, "relation_dim": 3, "decoder_dim": 6, "likelihood_epochs": 2, "epochs": 2, "facts_per_step": 4,
+    "window": 3, "samples": 2, "patience": 9,
+}  # fmt: skip
+
+pytestmark = pytest.mark.parametrize("name", MODELS)
+
+
+def facts(seed: int = 0) -> TemporalGraph:
+    """Few entities, three relations, nine steps of which one is silent; the last entity never comes."""
+    draw = torch.Generator().manual_seed(seed)
+    src, dst = (torch.randint(0, NODES - 1, (72,), generator=draw) for _ in range(2))
+    time, relation = (torch.randint(0, n, (72,), generator=draw) for n in (STEPS, RELATIONS))
+    kept = time != 4
+    graph = TemporalGraph.from_events(
+        src[kept], dst[kept], time[kept], NODES, relation=relation[kept], num_relations=RELATIONS
+    )
+    return dataclasses.replace(graph.snapshots(graph.time, STEPS), split=(6, 7), weight=None)
+
+
+def built(name: str, **more):
+    """An untrained model that holds the facts of all steps and stands before the first."""
+    torch.manual_seed(1)
+    model = MODELS[name](**{**SMALL, **more})
+    model.build(NODES, RELATIONS)
+    model.know(facts())
+    model._hold()
+    model._trainer = type("Alone", (), {"world_size": 1, "global_rank": 0})()
+    return model
+
+
+def all_queries(time: int) -> Queries:
+    """Every entity with every relation and inverse relation."""
+    head, relation = torch.cartesian_prod(torch.arange(NODES), torch.arange(2 * RELATIONS)).unbind(1)
+    return Queries(head, None, torch.full_like(head, time), relation)
+
+
+def compare(model, state) -> None:
+    """The model stands where the slow version stands."""
+    now, (vectors, times, relations) = model._now(), state
+    torch.testing.assert_close(now.vectors, torch.stack(vectors))
+    assert now.last_time.tolist() == times
+    seen = [entity for entity in range(NODES) if times[entity] >= 0]
+    assert [int(now.last_relation[entity]) for entity in seen] == [relations[entity] for entity in seen]
+
+
+def test_vectors_follow_events(name):
+    model, listed = built(name), quadruples(facts())
+    state = slow.start(model)
+    compare(model, state)
+    for step in range(STEPS):
+        model._follow(range(step, step + 1))
+        state = slow.after(model, listed, state, step)
+        compare(model, state)
+
+
+def test_likelihood(name):
+    model, listed = built(name), quadruples(facts())
+    state = slow.start(model)
+    for step in range(STEPS):
+        now = facts().step(step)
+        if len(now):
+            others = torch.randint(NODES, (2, len(now), 2))
+            got = model.intensity(model, model._now(), now, others)
+            want = [
+                slow.likelihood(model, state, fact, others[:, place].tolist())
+                for place, fact in enumerate(quadruples(now))
+            ]
+            torch.testing.assert_close(got, torch.stack(want), rtol=1e-4, atol=1e-5)
+        model._follow(range(step, step + 1))
+        state = slow.after(model, listed, state, step)
+
+
+@pytest.mark.parametrize("training", ["decoder_only", "joint"])
+def test_loss_of_the_decoder_and_its_gradient(name, training):
+    """Over a window of three steps if gradients reach back to its start, over a step if only to the decoder."""
+    model, listed = built(name, training=training, facts_per_step=100), quadruples(facts())
+    chosen = [*model.asked_parameters(), *([model.start, *model.cell.parameters()] if training == "joint" else [])]
+    model._learn(training, chosen)
+    loss = model.training_step(0, 0)
+    got = torch.autograd.grad(loss, chosen)
+    state, losses = slow.start(model), []
+    for step in range(3 if training == "joint" else 1):
+        now = [fact for fact in listed if fact[3] == step]
+        each = []
+        for s, r, o, _ in now:
+            for head, relation, answer in ((s, r, o), (o, r + RELATIONS, s)):
+                each.append(-slow.answer_logits(model, state, head, relation).log_softmax(0)[answer])
+        losses.append(torch.stack(each).sum() / len(now))
+        state = slow.after(model, listed, state, step)
+    want = torch.stack(losses).mean()
+    torch.testing.assert_close(loss, want)
+    for one, other in zip(got, torch.autograd.grad(want, chosen), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+    compare(model, [[part.detach() for part in state[0]], *state[1:]])
+
+
+def test_windows_go_on_from_one_another(name):
+    """The second window starts from what the first one ended with; an epoch starts from the beginning."""
+    model = built(name)
+    model._learn("likelihood", list(model.parameters()))
+    seen = []
+    for step in range(4):
+        model.training_step(step, step)
+        seen.append(model._now())
+    model._hold()
+    model._follow(range(6))
+    assert torch.equal(seen[1].vectors, model._now().vectors)
+    assert torch.equal(seen[3].vectors, seen[0].vectors)
+
+
+def test_scores(name):
+    model, listed = built(name), quadruples(facts())
+    state = slow.start(model)
+    for step in range(STEPS):
+        state = slow.after(model, listed, state, step)
+    model._follow(range(STEPS))
+    queries = all_queries(STEPS)
+    heads, relations = queries.src.tolist(), queries.relation.tolist()
+    want = [slow.answer_logits(model, state, *pair) for pair in zip(heads, relations, strict=True)]
+    torch.testing.assert_close(model.rank(queries), torch.stack(want))
+
+
+@pytest.mark.parametrize("training", ["decoder_only", "joint"])
+@pytest.mark.parametrize("history", ["multi_step_train", "multi_step", "single_step"])
+def test_stories(name, training, history, tmp_path):
+    """Every history and way of training; parameters come from the train part, vectors from all that is known."""
+    model = MODELS[name](**SMALL, training=training)
+    story = Story(model, WindowedKG(history=history), Trainer(), tmp_path, resume=False)
+    story.tell(facts(), 0)
+    assert len(story.metrics.arrays()["ranks"]) == 2 * len(facts().between(7, 9))
+    assert int(model.last_time.max()) == {"multi_step_train": 5, "multi_step": 6, "single_step": 8}[history]
+    assert int(model.last_time[NODES - 1]) == -1
+    assert bool(torch.isfinite(model.rank(all_queries(9))).all())
+    windows, steps = 2, 6
+    assert story.trainer.steps == 2 * windows + (2 * steps if training == "decoder_only" else 0)
+
+
+def test_revealed_steps_are_followed(name):
+    graph, found = facts(), []
+    for known in (6, 7):
+        model = built(name)
+        model.know(graph.before(known))
+        model._hold()
+        model._follow(range(known))
+        if known == 6:
+            before = model.rank(all_queries(8))
+            model.observe(graph.step(6))
+        found.append(model.rank(all_queries(8)))
+    torch.testing.assert_close(*found)
+    assert not torch.allclose(before, found[0])
+
+
+def test_the_decoder_alone_leaves_the_process_as_it_is(name, monkeypatch):
+    kept = {}
+    learn = MODELS[name]._learn
+
+    def noted(self, phase, chosen):
+        kept[phase] = {part: value.detach().clone() for part, value in self.named_parameters()}
+        learn(self, phase, chosen)
+
+    monkeypatch.setattr(MODELS[name], "_learn", noted)
+    torch.manual_seed(0)
+    model = MODELS[name](**SMALL)
+    model.fit(facts().before(6), (), Trainer())
+    for part, value in model.named_parameters():
+        moved = part.startswith(("decoder", "asked"))
+        assert torch.equal(value, kept["decoder_only"][part]) != moved, part
+        assert torch.equal(kept["likelihood"][part], kept["decoder_only"][part]) == moved, part
+
+
+def test_the_decoder_learns_what_returns(name, tmp_path):
+    """The same facts in every step."""
+    base = facts().step(0)
+    src, dst, relation = (getattr(base, part).repeat(STEPS) for part in ("src", "dst", "relation"))
+    time = torch.arange(STEPS).repeat_interleave(len(base))
+    graph = TemporalGraph.from_events(src, dst, time, NODES, relation=relation, num_relations=RELATIONS)
+    graph = dataclasses.replace(graph.snapshots(graph.time, STEPS), split=(6, 7))
+    found = []
+    for rate in (1e-9, 0.02):
+        settings = {**SMALL, "dim": 16, "decoder_dim": 32, "facts_per_step": 100, "epochs": 150, "patience": 150}
+        model = MODELS[name](**settings, decoder_learning_rate=rate, training="joint")
+        story = Story(model, WindowedKG(), Trainer(), tmp_path, resume=False)
+        story.tell(graph, 0)
+        found.append(story.metrics.compute()["time_mrr"])
+    assert found[1] > 0.9
+    assert found[0] < 0.6
