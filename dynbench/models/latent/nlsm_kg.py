@@ -20,19 +20,26 @@ Equations:
 
     Training: at position t the window holds snapshots t - m + 1 .. t, or all up to t while there are fewer than m.
     Every fact is corrupted at either end. When the window moves, the cells stay as they are and the learnable starts of
-    means and log-variances move a step along their own cells (:meth:`EvolvedTrajectory.shift`). The forecast evolves
+    means and log-variances move a step along their own cells (:meth:`dynbench.nn.trajectory.EvolvedTrajectory.shift`). The forecast evolves
     the means of both families from the last window's start to the step asked about, without sampling.
 
 Deviations:
-    * An "epoch" is one gradient step, on all facts of the window (``facts_per_step: null``) where the text says 20 per
-      snapshot.
+    * An "epoch" is one gradient step. The text takes 20 facts per snapshot (``facts_per_step: 20``), for 2000 steps at
+      each of some 180 positions of the window. Smaller budgets take all facts of the window, a learning rate of 0.1,
+      and its last few positions only.
+    * The starting means are drawn wider than for NLSM. With 0.1 the attributes all start near one half and the matrices
+      near zero, a saddle that takes hundreds of steps to leave; the paper says nothing of starting values.
     * Corruptions are drawn per snapshot and shared by its facts: F facts against M entities are a product of matrices.
       The text has one entity per fact and end. Those that make a true fact of the step are left out.
     * A window's facts weigh one each; the corruptions of a fact weigh a half together at either end.
-    * The divergence of the entities in a step stands for that of all entities, in proportion.
+    * The divergence of the entities in a step stands for that of all entities, in proportion. Its weight is 1 in the
+      paper and 0.01 below budget ``paper``.
     * Adam starts afresh in each window: the paper speaks of carrying over parameters only.
     * The prior of a window's first snapshot is the wide one, also after the window has moved.
     * Facts revealed during the test (``protocol.history=single_step``) are not trained on.
+
+Reproduction:
+    SEARCH
 """
 
 from __future__ import annotations
