@@ -82,4 +82,4 @@ class KnownAnswers:
         sizes = torch.where(self._groups[position] == wanted, self._starts[position + 1] - start, 0)
         row = torch.repeat_interleave(sizes)
         first = torch.cumsum(sizes, 0) - sizes
-        return row, self._answers[(start - first)[row] + torch.arange(len(row))]
+        return row, self._answers[(start - first)[row] + torch.arange(len(row), device=row.device)]

@@ -301,7 +301,7 @@ def test_training_stops_early_and_keeps_the_best(tmp_path, monkeypatch):
 
 
 def test_an_odd_width_is_refused():
-    with pytest.raises(ConfigError, match="model.dim is 7; .* even number"):
+    with pytest.raises(ConfigError, match=r"model\.dim is 7; .* even number"):
         RENET(dim=7)
 
 
