@@ -1,4 +1,4 @@
-"""Curves of link forecasts with a validation and a test fold, from the scores that a run kept."""
+"""Curves of link forecasts from the scores that a run kept: of a test fold and, where there is one, of validation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Fold:
 
 
 def read_folds(path: str | Path) -> dict[str, Fold]:
-    """Both folds of the scores that a run kept.
+    """The test fold of the scores that a run kept, and the validation fold if the protocol has one.
 
     Raises:
         DataError: If there are none, or the file is not such a one.
@@ -34,7 +34,7 @@ def read_folds(path: str | Path) -> dict[str, Fold]:
     try:
         with np.load(path, allow_pickle=False) as kept:
             folds = {}
-            for name in links.FOLDS:
+            for name in links.FOLDS if "validation_scores" in kept else ("test",):
                 scores, labels = torch.from_numpy(kept[f"{name}_scores"]), kept[f"{name}_labels"]
                 values = links.to_probabilities(scores, str(kept["scale"])).numpy()
                 order = np.argsort(-values, kind="stable")
@@ -49,17 +49,17 @@ def read_folds(path: str | Path) -> dict[str, Fold]:
 def points(folds: Mapping[str, Fold], bins: int = 10) -> dict[str, Any]:
     """All that the figures show, as plain lists.
 
+    A threshold is chosen on validation; without one there is no ``threshold`` and no ``confusion``.
+
     Args:
         folds: From :func:`read_folds`.
         bins: Bins of the reliability diagram; the histogram has three times as many.
     """
-    val, test = folds["validation"], folds["test"]
-    threshold, _ = links.best_threshold(torch.from_numpy(val.probabilities), torch.from_numpy(val.labels))
-    counts = links.confusion(torch.from_numpy(test.probabilities), torch.from_numpy(test.labels), threshold)
-    found = links.reliability(torch.from_numpy(test.probabilities), torch.from_numpy(test.labels), bins)
+    test = folds["test"]
+    found = links.reliability(*_tensors(test), bins)
     edges = np.linspace(0, 1, 3 * bins + 1)
     result = {
-        "threshold": threshold,
+        **(_decided(folds["validation"], test) if "validation" in folds else {}),
         "roc": {name: _roc(fold) for name, fold in folds.items()},
         "precision_recall": {name: _precision_recall(fold) for name, fold in folds.items()},
         "scores": {
@@ -73,9 +73,18 @@ def points(folds: Mapping[str, Fold], bins: int = 10) -> dict[str, Any]:
         "thresholds": _by_threshold(test),
         "precision_at_k": _precision_at_k(test),
         "gain": _gain(test),
-        "confusion": [[counts.tn, counts.fp], [counts.fn, counts.tp]],
     }
     return _plain(result)
+
+
+def _decided(validation: Fold, test: Fold) -> dict[str, Any]:
+    threshold, _ = links.best_threshold(*_tensors(validation))
+    counts = links.confusion(*_tensors(test), threshold)
+    return {"threshold": threshold, "confusion": [[counts.tn, counts.fp], [counts.fn, counts.tp]]}
+
+
+def _tensors(fold: Fold) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(fold.probabilities), torch.from_numpy(fold.labels)
 
 
 def _ends(fold: Fold) -> np.ndarray:

@@ -82,6 +82,13 @@ class LinkMetrics(StepMetrics):
         scores, labels = torch.cat(list(self.scores)), torch.cat(list(self.labels))
         return {"micro_auc": auc(scores, labels), "micro_ap": average_precision(scores, labels), **macro}
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """When pooled, ``test_scores`` and ``test_labels`` of all steps and their ``scale``, for figures."""
+        if not self.pooled:
+            return {}
+        scores, labels = torch.cat(list(self.scores)), torch.cat(list(self.labels))
+        return {"scale": np.array(self.scale), "test_scores": scores.numpy(), "test_labels": labels.numpy()}
+
     def per_step(self) -> list[dict[str, float]]:
         """One mapping per step: ``step``, ``n``, ``auc``, ``ap`` (``None`` where a class is missing)."""
         rows = zip(self.steps, self.counts, self.aucs, self.aps, strict=True)
