@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -39,8 +40,9 @@ class _Generator(Dataset):
         self._origin = {"source": "generated", "files": {}, "arguments": {"view": view, **arguments}}
         return graph if view == "snapshots" else dataclasses.replace(graph, num_steps=None)
 
+    @abstractmethod
     def _draw(self) -> TemporalGraph:
-        raise NotImplementedError
+        """The graph as snapshots."""
 
     def _require(self, holds: bool, key: str, rule: str) -> None:
         if not holds:

@@ -7,9 +7,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
-from torchmetrics import Metric
 
 from dynbench.errors import DataError
+from dynbench.metrics.base import StepMetrics
 
 MEASURES = ("acc", "nmi", "ari", "f1")
 
@@ -86,7 +86,7 @@ def behaviours(labels: Tensor) -> Tensor:
     return result
 
 
-class ClusteringMetrics(Metric):
+class ClusteringMetrics(StepMetrics):
     """Averages the agreement over the snapshots that have at least two classes among their labelled nodes.
 
     A snapshot without is listed with ``None``. A label or a cluster of -1 leaves a node out.
