@@ -141,7 +141,7 @@ def start_vector(n: int) -> np.ndarray:
 def _next_block(known: np.ndarray, image: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """An orthonormal block that continues ``known``, and ``C`` with ``image = block @ C`` (nearly)."""
     block, first = _factor(image, draw)
-    # Rounding leaves a share of the known directions, a large one where ``image`` all but vanished; once more removes it.
+    # Rounding leaves a share of the known directions, a large one where ``image`` all but vanished; remove it, too.
     rest = known.T @ block
     block -= known @ rest
     block, second = _factor(block, draw)
