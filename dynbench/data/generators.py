@@ -140,15 +140,34 @@ class RepeatedSBM(DynamicSBM):
 
     Args:
         name: Name of the dataset.
+        nodes, proportions, merges, p, q: See :class:`DynamicSBM`.
+        run_id: The first graph.
         runs: Number of graphs.
-        run_id: The first of them.
-        **settings: Those of :class:`DynamicSBM`.
+        label_seed, graph_seed, expected, native, card, where: See :class:`DynamicSBM`.
     """
 
     _parameters = (*DynamicSBM._parameters, "runs")
 
-    def __init__(self, name: str, runs: int = 20, run_id: int = 0, **settings) -> None:
-        super().__init__(name, run_id=run_id, **settings)
+    def __init__(
+        self,
+        name: str,
+        nodes: int = 200,
+        proportions: list | None = None,
+        merges: list | None = None,
+        p: float = 0.4,
+        q: float = 0.2,
+        run_id: int = 0,
+        runs: int = 20,
+        label_seed: int = 42,
+        graph_seed: int = 42,
+        expected: dict | None = None,
+        native: dict | None = None,
+        card: dict | None = None,
+        where: Locations | None = None,
+    ) -> None:
+        super().__init__(
+            name, nodes, proportions, merges, p, q, run_id, label_seed, graph_seed, expected, native, card, where
+        )
         self.runs = runs
 
     def _draw(self) -> TemporalGraph:
