@@ -43,6 +43,7 @@ figures: setup  ## the papers' figures; BUDGET=smoke|quick|paper
 bench: setup  ## speed of fit steps and of the Trainer, beside plain references
 	$(BIN)/python scripts/bench.py
 	$(BIN)/python scripts/bench_ranking.py
+	$(BIN)/python scripts/bench_spectral.py
 
 data: setup  ## download and check all datasets that can be had
 	$(BIN)/python scripts/download_data.py

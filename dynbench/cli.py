@@ -129,6 +129,11 @@ def _task(config: DictConfig) -> None:
 
 
 def _run(config: DictConfig, overrides: list[str]) -> None:
+    if config.save_embeddings:
+        from dynbench.runner import save_embeddings
+
+        print(f"embeddings: {save_embeddings(config, overrides)}")
+        return
     from dynbench.reporting.published import find
     from dynbench.reporting.summary import format_summary
     from dynbench.runner import run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from pathlib import Path
@@ -39,8 +40,53 @@ def play(config: DictConfig, values: dict[str, Any], identity: Identity, record:
     trainer: Trainer = build(config.trainer)
     protocol: Protocol = build(config.protocol)
     model: Model = build(config.model)
-    graph = _load(config, values, protocol, record)
+    graph = _load(config, values, protocol.view, record)
     _check_needs(model, graph, identity)
+    folder = _prepare(trainer, config, values, identity)
+    story = Story(model, protocol, trainer, folder, resume=not values["force"])
+    story.tell(graph, values["seed"])
+    story.report(record, protocol.describe(graph))
+    if is_main_process() and (arrays := story.metrics.arrays()):
+        records.write_arrays(arrays, identity.arrays_path(values["results_dir"]))
+    record.environment["device"] = environment.device_name(trainer.device)
+    record.peak_memory_mb = environment.peak_memory_mb()
+    _clear(folder)
+
+
+def embed(config: DictConfig, values: dict[str, Any], identity: Identity, record: Record) -> dict[str, np.ndarray]:
+    """Let the model learn from all snapshots of a graph, without its labels, and embed each of them.
+
+    The draws are those of the first episode of a run with this seed.
+
+    Returns:
+        ``embedding (T, N, D)`` and, where the graph has them, ``labels``; ``record`` says how they came about.
+
+    Raises:
+        DynbenchError: If the data, the device or the numbers fail.
+    """
+    record.environment = environment.describe()
+    trainer: Trainer = build(config.trainer)
+    model: Model = build(config.model)
+    graph = _load(config, values, "snapshots", record)
+    _check_needs(model, graph, identity)
+    folder = _prepare(trainer, config, values, identity)
+    pl.seed_everything(_episode_seed(values["seed"], 0), verbose=False)
+    trainer.stage("all snapshots", "episode-0")
+    started = time.monotonic()
+    model.fit(dataclasses.replace(graph, node_labels=None), (), trainer)
+    embedding = model.embed(torch.arange(graph.require_steps()).to(trainer.device)).detach().cpu()
+    record.seconds = {"fit": round(time.monotonic() - started, 3)}
+    record.environment["device"] = environment.device_name(trainer.device)
+    record.peak_memory_mb = environment.peak_memory_mb()
+    if not bool(torch.isfinite(embedding).all()):
+        raise RunError("the embeddings hold NaN or infinite values; the model has diverged")
+    _clear(folder)
+    labels = {} if graph.node_labels is None else {"labels": graph.node_labels.numpy()}
+    return {"embedding": embedding.float().numpy(), **labels}
+
+
+def _prepare(trainer: Trainer, config: DictConfig, values: dict[str, Any], identity: Identity) -> Path:
+    """Tell the trainer what the user set; returns the run's folder."""
     folder = Path(values["work_dir"]) / str(identity)
     folder.mkdir(parents=True, exist_ok=True)
     trainer.prepare(
@@ -50,14 +96,7 @@ def play(config: DictConfig, values: dict[str, Any], identity: Identity, record:
         checkpoint_seconds=values["checkpoint_seconds"],
         progress=values["progress"],
     )
-    story = Story(model, protocol, trainer, folder, resume=not values["force"])
-    story.tell(graph, values["seed"])
-    story.report(record, protocol.describe(graph))
-    if is_main_process() and (arrays := story.metrics.arrays()):
-        records.write_arrays(arrays, identity.arrays_path(values["results_dir"]))
-    record.environment["device"] = environment.device_name(trainer.device)
-    record.peak_memory_mb = environment.peak_memory_mb()
-    _clear(folder)
+    return folder
 
 
 def build(group: DictConfig, **extra: Any) -> Any:
@@ -207,10 +246,10 @@ def _chained(fingerprint: str, block: Block) -> str:
     return digest.hexdigest()
 
 
-def _load(config: DictConfig, values: dict[str, Any], protocol: Protocol, record: Record) -> TemporalGraph:
+def _load(config: DictConfig, values: dict[str, Any], view: str, record: Record) -> TemporalGraph:
     where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"], values["progress"])
     dataset = build(config.data, where=where) if _takes_where(config) else build(config.data)
-    graph = dataset.load(protocol.view)
+    graph = dataset.load(view)
     if not len(graph):
         raise DataError(f"dataset '{dataset.name}' has no events left; widen data.span or data.window")
     record.provenance = dataset.provenance()

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,33 @@ class Identity:
         """Where the scores of this run lie, if its protocol keeps any; figures are drawn from them."""
         return Path(results_dir) / "scores" / self.data / f"{self}.npz"
 
+    def embeddings_path(self, results_dir: str | Path) -> Path:
+        """Where embeddings lie that were saved under this name; their manifest ends in ``.json`` instead."""
+        return Path(results_dir) / "embeddings" / self.data / f"{self}.npz"
+
 
 def identify(values: dict[str, Any]) -> Identity:
     """The identity of a resolved configuration (see :func:`dynbench.config.check.resolved`)."""
-    content = {group: _without_private(values[group]) for group in _IDENTITY_GROUPS}
-    content["budget"], content["seed"] = values["budget"]["name"], values["seed"]
     version = read_class(values["protocol"]["_target_"]).attributes.get("version", 1)
-    text = json.dumps([content, version], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    digest = _digest([_content(values, _IDENTITY_GROUPS), version])
     names = (values[group]["name"] for group in ("model", "data", "protocol", "budget"))
     return Identity(*names, values["seed"], digest)
+
+
+def identify_embeddings(values: dict[str, Any]) -> Identity:
+    """The name of the embeddings of a whole graph, which no protocol has a part in."""
+    digest = _digest(_content(values, [group for group in _IDENTITY_GROUPS if group != "protocol"]))
+    model, data, budget = (values[group]["name"] for group in ("model", "data", "budget"))
+    return Identity(model, data, "embeddings", budget, values["seed"], digest)
+
+
+def _content(values: dict[str, Any], groups: Iterable[str]) -> dict[str, Any]:
+    content = {group: _without_private(values[group]) for group in groups}
+    return {**content, "budget": values["budget"]["name"], "seed": values["seed"]}
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
 
 def _without_private(group: dict[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,16 @@ already, whether its results could be kept. Then :mod:`dynbench.play` does the w
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from dynbench import records
-from dynbench.config.check import check_groups, check_pair, resolved
+from dynbench.config.check import check_groups, check_pair, require_embeddings, resolved
 from dynbench.config.compose import read_choice
 from dynbench.processes import is_main_process
 from dynbench.records import Identity, Record
@@ -70,6 +72,49 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     if is_main_process():
         records.write(record, path)
     return Outcome(record, path, is_main=is_main_process())
+
+
+def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> Path:
+    """Embed a whole graph, and write arrays and their manifest, unless they are there already.
+
+    Returns:
+        The manifest: a record without metrics, and the name, checksum and shapes of the arrays beside it.
+
+    Raises:
+        DynbenchError: If the model cannot embed, or the data or the numbers fail.
+    """
+    values = resolved(config)
+    check_groups(values)
+    require_embeddings(values)
+    identity = records.identify_embeddings(values)
+    path = identity.embeddings_path(values["results_dir"])
+    manifest = path.with_suffix(".json")
+    if manifest.is_file() and path.is_file() and not values["force"]:
+        return manifest
+    records.require_writable(path.parent)
+    record = _blank(identity, values, config, list(overrides or []))
+    from dynbench.play import embed
+
+    arrays = embed(config, values, identity, record)
+    if is_main_process():
+        # The manifest comes last: where it is, the arrays are whole.
+        manifest.unlink(missing_ok=True)
+        records.write_arrays(arrays, path)
+        record.status, record.created = "finished", _now()
+        content = _manifest(record, path, {name: [str(a.dtype), *a.shape] for name, a in arrays.items()})
+        records.write_text(manifest, json.dumps(content, indent=1, default=str) + "\n")
+    return manifest
+
+
+def _manifest(record: Record, path: Path, shapes: dict[str, list]) -> dict[str, Any]:
+    """What a reader of the arrays has to know; what only a measured run has is left out."""
+    content = {key: value for key, value in asdict(record).items() if value not in ({}, [], "")}
+    for key in ("protocol", "comparable", "changed"):
+        content.pop(key, None)
+    content["config"] = {key: value for key, value in record.config.items() if key != "protocol"}
+    content["cuts"] = {key: value for key, value in record.cuts.items() if not key.startswith("protocol.")}
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"file": path.name, "sha256": checksum, "arrays": shapes, **content}
 
 
 def _blank(identity: Identity, values: dict[str, Any], config: DictConfig, overrides: list[str]) -> Record:

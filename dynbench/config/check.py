@@ -74,6 +74,16 @@ def check_pair(values: dict[str, Any]) -> None:
         )
 
 
+def require_embeddings(values: dict[str, Any]) -> None:
+    """Refuse to save embeddings of a model that has none, naming models that have."""
+    can = answers(read_class(values["model"]["_target_"]))
+    if "embed" not in can:
+        raise ConfigError(
+            f"save_embeddings=true needs a model that can embed; model={values['model']['name']} can "
+            f"{', '.join(sorted(can)) or 'do nothing'}. Models that can: {', '.join(_able('embed')) or 'none'}"
+        )
+
+
 def answers(model: ClassSource) -> frozenset[str]:
     """What a model class declares it can be asked."""
     return model.attributes.get("answers", frozenset())

@@ -24,6 +24,7 @@ class Settings:
     trainer: Any = MISSING
     logger: Any = MISSING
     seed: int = 0
+    save_embeddings: bool = False
     force: bool = False
     progress: bool = True
     checkpoint_seconds: float = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -39,8 +40,9 @@ class _Generator(Dataset):
         self._origin = {"source": "generated", "files": {}, "arguments": {"view": view, **arguments}}
         return graph if view == "snapshots" else dataclasses.replace(graph, num_steps=None)
 
+    @abstractmethod
     def _draw(self) -> TemporalGraph:
-        raise NotImplementedError
+        """The graph as snapshots."""
 
     def _require(self, holds: bool, key: str, rule: str) -> None:
         if not holds:
@@ -107,8 +109,11 @@ class DynamicSBM(_Generator):
         return np.where(labels[:, :, None] == labels[:, None, :], self.p, self.q)
 
     def _draw(self) -> TemporalGraph:
+        return self._run(self.run_id)
+
+    def _run(self, run_id: int) -> TemporalGraph:
         labels = self.labels()
-        draw = np.random.RandomState(self.graph_seed + self.run_id)
+        draw = np.random.RandomState(self.graph_seed + run_id)
         # Row by row below the diagonal, diagonal included: the order of the draws is part of the published recipe.
         high, low = np.tril_indices(self.nodes)
         parts = []
@@ -128,6 +133,53 @@ class DynamicSBM(_Generator):
         self._require(abs(sum(self.proportions) - 1) < 1e-9, "proportions", "positive and sum to 1")
         same = all(len(step) == len(self.proportions) for step in self.merges)
         self._require(bool(self.merges) and same, "merges", "one list per step with one entry per static class")
+
+
+class RepeatedSBM(DynamicSBM):
+    """Several graphs of :class:`DynamicSBM`, which differ in their links only, one after the other as snapshots.
+
+    Args:
+        name: Name of the dataset.
+        nodes, proportions, merges, p, q: See :class:`DynamicSBM`.
+        run_id: The first graph.
+        runs: Number of graphs.
+        label_seed, graph_seed, expected, native, card, where: See :class:`DynamicSBM`.
+    """
+
+    _parameters = (*DynamicSBM._parameters, "runs")
+
+    def __init__(
+        self,
+        name: str,
+        nodes: int = 200,
+        proportions: list | None = None,
+        merges: list | None = None,
+        p: float = 0.4,
+        q: float = 0.2,
+        run_id: int = 0,
+        runs: int = 20,
+        label_seed: int = 42,
+        graph_seed: int = 42,
+        expected: dict | None = None,
+        native: dict | None = None,
+        card: dict | None = None,
+        where: Locations | None = None,
+    ) -> None:
+        super().__init__(
+            name, nodes, proportions, merges, p, q, run_id, label_seed, graph_seed, expected, native, card, where
+        )
+        self.runs = runs
+
+    def _draw(self) -> TemporalGraph:
+        self._require(self.runs >= 1, "runs", "at least 1")
+        graphs = [self._run(self.run_id + number) for number in range(self.runs)]
+        steps = graphs[0].require_steps()
+        time = torch.cat([graph.time + number * steps for number, graph in enumerate(graphs)])
+        src, dst = (torch.cat([getattr(graph, end) for graph in graphs]) for end in ("src", "dst"))
+        labels = torch.cat([graph.node_labels for graph in graphs])
+        return TemporalGraph.from_events(
+            src, dst, time, self.nodes, directed=False, num_steps=self.runs * steps, node_labels=labels
+        )
 
 
 class NLSMProcess(_Generator):

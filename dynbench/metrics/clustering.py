@@ -7,9 +7,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
-from torchmetrics import Metric
 
 from dynbench.errors import DataError
+from dynbench.metrics.base import StepMetrics
 
 MEASURES = ("acc", "nmi", "ari", "f1")
 
@@ -86,7 +86,7 @@ def behaviours(labels: Tensor) -> Tensor:
     return result
 
 
-class ClusteringMetrics(Metric):
+class ClusteringMetrics(StepMetrics):
     """Averages the agreement over the snapshots that have at least two classes among their labelled nodes.
 
     A snapshot without is listed with ``None``. A label or a cluster of -1 leaves a node out.
@@ -146,3 +146,42 @@ class JointClusteringMetrics(ClusteringMetrics):
     def update(self, step: int, clusters: Tensor, labels: Tensor) -> None:
         """Add ``(T, N)`` clusters and classes as one clustering."""
         super().update(step, clusters.reshape(1, -1), behaviours(labels).reshape(1, -1))
+
+
+class RepeatedClusteringMetrics(ClusteringMetrics):
+    """Agreement on several graphs: their mean, and as ``_sd`` the standard deviation between them (population's).
+
+    Args:
+        snapshots: Consecutive steps that belong to one graph.
+    """
+
+    def __init__(self, snapshots: int):
+        super().__init__()
+        self.snapshots = snapshots
+
+    def compute(self) -> dict[str, float]:
+        """``acc``, ``nmi``, ``ari``, ``f1``, and ``acc_sd`` and so on.
+
+        Raises:
+            DataError: If no snapshot has two classes.
+        """
+        means = super().compute()
+        rows = self.per_step()
+        return means | {
+            f"{name}_sd": float(np.std([row[name] for row in rows if row[name] is not None])) for name in MEASURES
+        }
+
+    def per_step(self) -> list[dict[str, float | None]]:
+        """One mapping per graph, the mean over its snapshots; ``step`` is the graph's number."""
+        graphs: dict[int, list[dict]] = {}
+        for row in super().per_step():
+            graphs.setdefault(row["step"] // self.snapshots, []).append(row)
+        return [{"step": graph, **_mean_row(rows)} for graph, rows in graphs.items()]
+
+
+def _mean_row(rows: list[dict]) -> dict[str, float | None]:
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in MEASURES}
+    return {
+        "n": sum(row["n"] for row in rows),
+        **{name: float(np.mean(values)) if values else None for name, values in known.items()},
+    }

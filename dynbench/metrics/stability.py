@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from dynbench.errors import DataError
+from dynbench.metrics.base import StepMetrics
 from dynbench.metrics.clustering import behaviours
 
 # Pairs of nodes of one time that are looked at; beyond, as many are drawn.
@@ -86,7 +86,7 @@ def shift_test(first: np.ndarray, second: np.ndarray, permutations: int = 999, s
     return (1 + as_far) / (1 + permutations)
 
 
-class StabilityMetrics(Metric):
+class StabilityMetrics(StepMetrics):
     """Mean and largest gap between equals.
 
     ``cross_sectional`` and ``longitudinal`` are mean gaps as shares of the mean distance between nodes that behave
@@ -98,7 +98,7 @@ class StabilityMetrics(Metric):
 
     def __init__(self):
         super().__init__(sync_on_compute=False)
-        for name in ("steps", "counts", "values"):
+        for name in ("steps", "counts", "values", "embeddings", "labels"):
             self.add_state(name, default=[], dist_reduce_fx="cat", persistent=True)
 
     def update(self, step: int, embedding: Tensor, labels: Tensor) -> None:
@@ -122,11 +122,17 @@ class StabilityMetrics(Metric):
         self.steps.append(torch.tensor([step]))
         self.counts.append(torch.tensor([len(within) + len(across)]))
         self.values.append(torch.tensor([row], dtype=torch.double))
+        self.embeddings.append(embedding.float().cpu())
+        self.labels.append(labels.cpu())
 
     def compute(self) -> dict[str, float]:
         """``cross_sectional``, ``longitudinal``, ``cross_sectional_max``, ``longitudinal_max``."""
         names = ("cross_sectional", "longitudinal", "cross_sectional_max", "longitudinal_max")
         return dict(zip(names, torch.cat(list(self.values)).mean(dim=0).tolist(), strict=True))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What figures of the embedding are drawn from: ``embedding (T, N, D)`` and ``labels (T, N)``."""
+        return {"embedding": self.embeddings[-1].numpy(), "labels": self.labels[-1].numpy()}
 
     def per_step(self) -> list[dict[str, float]]:
         """The number of pairs; stability is a property of all times together."""

@@ -1,7 +1,7 @@
 """Figures of link forecasts with a validation and a test fold, for any record whose scores were kept.
 
 The points of every curve come from :mod:`dynbench.metrics.curves`, are drawn by :func:`draw`, and are written beside
-the figures, which can be read as numbers, too. matplotlib is the optional extra ``plots``.
+the figures, which can be read as numbers, too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dynbench.errors import ConfigError
+from dynbench.reporting.plotting import pyplot, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,30 +142,13 @@ def draw(
     from dynbench.metrics.curves import points, read_folds
 
     data = points(read_folds(scores))
-    pyplot = _pyplot()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "points.json"]
     written[0].write_text(json.dumps(data) + "\n", encoding="utf-8")
     for kind, name in names.items():
-        figure, axes = pyplot.subplots(figsize=(4.8, 3.6), layout="constrained")
+        figure, axes = pyplot().subplots(figsize=(4.8, 3.6), layout="constrained")
         FIGURES[kind](axes, data)
         axes.set_title(title, fontsize=9)
-        for ending in formats:
-            written.append(folder / f"{name}.{ending}")
-            # No date and no version: the same numbers give the same file.
-            metadata = {"Software": None} if ending == "png" else {"Date": None} if ending == "svg" else {}
-            figure.savefig(written[-1], dpi=120, metadata=metadata)
-        pyplot.close(figure)
+        written += save(figure, folder, name, formats)
     return written
-
-
-def _pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ConfigError("figures need matplotlib; install it with pip install 'dynbench[plots]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot

@@ -1,7 +1,8 @@
 """Make figures: run what is missing, then draw what there is.
 
 A file ``conf/figure/<name>.yaml`` says which runs to draw and, by its ``kind``, with which module: every such module
-has a function ``draw(scores, folder, title, names, formats)``.
+has a function ``draw(scores, folder, title, names, formats)``; what a run names under ``settings`` is passed on. A file
+with a ``table`` in place of ``runs`` draws the measured cells of that table.
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ from dynbench import records
 from dynbench.config.check import resolved
 from dynbench.config.compose import choices, compose, read_choice
 from dynbench.errors import ConfigError, DynbenchError
+from dynbench.reporting.make import prepare
+from dynbench.reporting.results import Reader, measure
 
 _PROGRAM = Path(__file__).resolve().parents[2] / "run.py"
-KINDS = {"link": "dynbench.reporting.link_figures"}
-_KEYS = {"kind", "title", "names", "runs"}
+KINDS = {
+    "link": "dynbench.reporting.link_figures",
+    "embedding": "dynbench.reporting.embedding_figures",
+    "sweep": "dynbench.reporting.sweep_figures",
+}
+_KEYS = {"kind", "title", "names", "runs", "table", "settings"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen.figures or choices("figure"):
         try:
             entries = load(name)
-            for run in entries["runs"]:
+            if "table" in entries:
+                _make_from_table(name, entries, chosen)
+            for run in entries.get("runs", ()):
                 failed += not _make(name, entries, run, chosen)
         except DynbenchError as error:
             print(f"{name}: {error}", file=sys.stderr)
@@ -55,8 +64,8 @@ def load(name: str) -> dict[str, Any]:
     content = read_choice("figure", name)
     if set(content) - _KEYS:
         raise ConfigError(f"conf/figure/{name}.yaml: unknown key '{min(set(content) - _KEYS)}'; known: {sorted(_KEYS)}")
-    if content.get("kind") not in KINDS or not content.get("runs"):
-        raise ConfigError(f"conf/figure/{name}.yaml needs a kind ({', '.join(KINDS)}) and runs")
+    if content.get("kind") not in KINDS or not (content.get("runs") or content.get("table")):
+        raise ConfigError(f"conf/figure/{name}.yaml needs a kind ({', '.join(KINDS)}), and runs or a table")
     return content
 
 
@@ -73,12 +82,25 @@ def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argpa
             _run([*overrides, f"results_dir={chosen.results_dir}", "progress=false", "force=true"])
         folder = Path(chosen.results_dir) / "figures" / name / run["name"]
         module = importlib.import_module(KINDS[entries["kind"]])
-        module.draw(scores, folder, f"{run['label']} (seed {chosen.seed})", entries.get("names"), chosen.format)
+        title = f"{run['label']} (seed {chosen.seed})"
+        module.draw(scores, folder, title, entries.get("names"), chosen.format, **run.get("settings", {}))
         print(f"{name}, {run['name']}: {folder}")
         return True
     except DynbenchError as error:
         print(f"{name}, {run['name']}: {error}", file=sys.stderr)
         return False
+
+
+def _make_from_table(name: str, entries: dict[str, Any], chosen: argparse.Namespace) -> None:
+    """Draw what is measured of a table; making the table is another command's work."""
+    plan = prepare([entries["table"]], chosen.budget, chosen.results_dir)
+    ((definition, plans),) = plan.cells.values()
+    cells = measure(definition, plans, chosen.budget, Reader(chosen.results_dir))
+    folder = Path(chosen.results_dir) / "figures" / name
+    module = importlib.import_module(KINDS[entries["kind"]])
+    title = entries.get("title", definition.title)
+    module.draw(cells, folder, title, entries.get("names"), chosen.format, **entries.get("settings", {}))
+    print(f"{name}: {folder}")
 
 
 def _run(overrides: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from dynbench import records
 from dynbench.errors import RunError
 from dynbench.records import Record
 from dynbench.reporting.plan import CellPlan, Run
+from dynbench.reporting.significance import p_value
 from dynbench.reporting.table import Column, Metric, Published, Row, Table, split
 
 # How the reason of a failure record starts when the dataset could not be had.
@@ -95,12 +97,29 @@ class Reader:
 def measure(table: Table, plans: Sequence[CellPlan], budget: str, reader: Reader) -> list[Cell]:
     """All cells of a table, row by row, column by column, metric by metric."""
     cells = []
+    known = {(plan.row.name, plan.column.name): _find(plan.runs, reader) for plan in plans}
     for plan in plans:
-        found = _find(plan.runs, reader)
+        found = known[plan.row.name, plan.column.name]
+        reference = known.get((table.against, plan.column.name))
         for name in plan.column.metrics:
             published = table.published.get((plan.row.name, plan.column.name, name))
-            cells.append(_cell(plan, table.metrics[name], published, found, budget))
+            measured = _compared(found, reference, table.metrics[name])
+            cells.append(_cell(plan, table.metrics[name], published, measured, budget))
     return cells
+
+
+def _compared(found: _Found, reference: _Found | None, metric: Metric) -> _Found:
+    """With the p-value among the metrics of a record, where the metric is one and both rows ran with a seed."""
+    if not metric.test or reference is None:
+        return found
+    others = {run.identity.seed: record for run, record in reference.finished}
+    finished = []
+    for run, record in found.finished:
+        other = others.get(run.identity.seed)
+        p = None if other is None or other is record else p_value(metric.test, metric.of, record, other)
+        more = {} if p is None else {metric.name: p}
+        finished.append((run, dataclasses.replace(record, metrics=record.metrics | more)))
+    return dataclasses.replace(found, finished=tuple(finished))
 
 
 def is_unavailable(reason: str) -> bool:

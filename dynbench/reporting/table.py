@@ -19,6 +19,7 @@ from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError
 from dynbench.reporting import fields
 from dynbench.reporting.fields import Fields
+from dynbench.reporting.significance import TESTS
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,17 @@ UNITS = {unit.name: unit for unit in (Unit("percent", 100.0, 2), Unit("fraction"
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of the table; ``name`` is its name in records."""
+    """A metric of the table; ``name`` is its name in records.
+
+    A p-value is no metric of a record: with a ``test`` and the metric that it is made ``of``, the row is compared with
+    the table's row ``against``, step by step.
+    """
 
     name: str
     label: str
     unit: Unit
+    test: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ class Table:
         published: By row, column and metric.
         notes: Remarks on the table as a whole.
         path: The YAML file.
+        against: The row that tests compare with; empty if there are no tests.
     """
 
     name: str
@@ -140,6 +148,7 @@ class Table:
     published: dict[tuple[str, str, str], Published]
     notes: tuple[str, ...]
     path: Path
+    against: str = ""
 
     def cell_overrides(self, row: Row, column: Column, budget: str) -> tuple[str, ...]:
         """What produces a cell: table, column, row and special overrides; of two for one key the later holds."""
@@ -224,7 +233,10 @@ def _table(name: str, top: Fields, path: Path) -> Table:
         published=_published(top, row_names, {column.name: column.metrics for column in columns}),
         notes=top.texts("notes"),
         path=path,
+        against=top.choice("against", row_names, "") if top.peek("against") is not None else "",
     )
+    if not table.against and any(metric.test for metric in metrics.values()):
+        raise top.error("against", "is missing; tests compare every row with the row that it names")
     top.finish()
     if not name.startswith(f"{table.paper}_"):
         raise top.error("paper", f"is '{table.paper}', so the file must be called {table.paper}_<table>.yaml")
@@ -244,7 +256,9 @@ def _require_choices(table: Table, top: Fields) -> None:
 
 
 def _metric(name: str, part: Fields, unit: Unit) -> Metric:
-    metric = Metric(name, part.text("label", default=name), _unit(part, unit))
+    test = part.choice("test", TESTS, "") if part.peek("test") is not None else ""
+    of = part.text("of") if test else ""
+    metric = Metric(name, part.text("label", default=name), _unit(part, unit), test, of)
     part.finish()
     return metric
 

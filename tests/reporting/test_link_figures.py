@@ -89,7 +89,9 @@ def test_what_is_missing_is_said(tmp_path):
 @pytest.mark.parametrize("name", choices("figure"))
 def test_figure_files(name):
     entries = make_figures.load(name)
-    assert all({"name", "label", "overrides"} <= set(run) for run in entries["runs"])
+    assert all({"name", "label", "overrides"} <= set(run) for run in entries.get("runs", ()))
+    if "table" in entries:
+        assert entries["table"] in choices("table")
 
 
 def test_figures_of_runs_that_are_missing(tmp_path, capsys):

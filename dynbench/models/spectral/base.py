@@ -1,21 +1,11 @@
-"""What the spectral models share: snapshots in, one embedding per node and snapshot out."""
+"""What the spectral models share: an eigensolver, chosen by size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-import torch
-from scipy import sparse
-from torch import Tensor
-
-from dynbench.contract import Block
 from dynbench.errors import ConfigError
-from dynbench.graph import TemporalGraph
-from dynbench.models.base import Model
-from dynbench.models.spectral.snapshots import adjacencies
-from dynbench.training import Trainer
+from dynbench.models.embedding import SnapshotEmbedding
 
 Solver = Literal["auto", "dense", "sparse"]
 
@@ -23,10 +13,8 @@ Solver = Literal["auto", "dense", "sparse"]
 DENSE_SIZE = 1500
 
 
-class SpectralModel(Model):
-    """Embeds all snapshots of a history at once; a subclass says how, in :meth:`embedded`.
-
-    Times after the last snapshot that has a link get the embedding of that snapshot.
+class SpectralModel(SnapshotEmbedding):
+    """Embeds all snapshots of a history by eigenvectors of an operator that they make up.
 
     Args:
         dim: Embedding dimension ``D``.
@@ -35,34 +23,9 @@ class SpectralModel(Model):
         tolerance: Of the sparse solver: residual of an eigenpair relative to the largest eigenvalue.
     """
 
-    answers = frozenset({"embed"})
-    needs = frozenset({"snapshots", "undirected"})
-
     def __init__(self, *, dim: int = 16, solver: Literal["auto", "dense", "sparse"] = "auto", tolerance: float = 1e-6):
-        if dim < 1:
-            raise ConfigError(f"model.dim={dim}; an embedding has at least one dimension")
-        self.dim, self.solver, self.tolerance = dim, solver, tolerance
-        self.embeddings: Tensor | None = None
-
-    def embedded(self, matrices: Sequence[sparse.csr_array]) -> np.ndarray:
-        """``(T, N, D)`` embeddings of snapshots given as ``(N, N)`` symmetric matrices of zeros and ones."""
-        raise NotImplementedError
-
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Embed the history."""
-        self.embeddings = torch.from_numpy(np.ascontiguousarray(self.embedded(adjacencies(history)), dtype=np.float32))
-
-    def embed(self, times: Tensor) -> Tensor:
-        """``(T, N, D)`` embeddings at snapshot indices."""
-        return self.embeddings[times.cpu().long().clamp(max=len(self.embeddings) - 1)]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The embeddings."""
-        return {} if self.embeddings is None else {"embeddings": self.embeddings}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore the embeddings."""
-        self.embeddings = state.get("embeddings")
+        super().__init__(dim=dim)
+        self.solver, self.tolerance = solver, tolerance
 
 
 def require_nodes(dim: int, needed: int, available: int) -> None:

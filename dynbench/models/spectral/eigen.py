@@ -1,7 +1,7 @@
-"""A few extreme eigenpairs of a large symmetric operator, by block Lanczos with thick restarts.
+"""A few extreme eigenpairs of a large symmetric operator, by Lanczos with thick restarts.
 
-Sparse products with a block of vectors cost little more than with one, since the matrix is read once for all of them;
-a block method therefore spends a fraction of what a vector-by-vector Lanczos method spends at equal accuracy.
+A Krylov space grown from one vector spends the fewest products, and meets every multiple eigenvalue once only. So what
+was found is looked at again from a new random direction, until nothing new turns up.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import numpy as np
 
 from dynbench.errors import RunError
 
-# Vectors that are multiplied at once. Eight doubles fill a cache line, so a gathered row is one access.
-BLOCK = 8
+# Steps between two looks at the residuals, each of which costs a small dense eigenproblem.
+_PATIENCE = 4
+# Eigenvalues that moved by less, relative to the largest, did not change between two looks.
+_SAME = 1e-4
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,17 @@ def eigenpairs(
     Raises:
         RunError: If the limit is reached before the tolerance.
     """
-    block = start.shape[1] if start is not None else min(BLOCK, n)
-    keep = min(k + max(block, k // 2), n)
-    capacity = min(n, max(2 * keep, keep + 6 * block))
+    block = start.shape[1] if start is not None else 1
+    keep = min(k + max(8, block, k // 2), n)
+    capacity = min(n, 2 * keep + max(16, 6 * block))
     draw = np.random.default_rng(seed)
     fresh = start if start is not None else draw.standard_normal((n, block))
     basis = np.empty((n, capacity + block), dtype=dtype, order="F")
     ritz = np.zeros((capacity + block, capacity + block))
     basis[:, :block] = _orthonormal(np.asarray(fresh, dtype=dtype))
-    size, products, scale = 0, 0, 0.0
+    size, products, scale, steps = 0, 0, 0.0, 0
     sign = 1.0 if which == "smallest" else -1.0
+    before, carried = None, 0.0  # what the last look found, and its residual
     while True:
         # One step: multiply the newest block, orthogonalise against all before it, append.
         step = slice(size, size + block)
@@ -91,28 +94,35 @@ def eigenpairs(
         ritz[:done, step] = overlap
         ritz[step, :done] = overlap.T
         following, coupling = _next_block(known, image, draw)
-        size = done
-        values, rotation = np.linalg.eigh(sign * (ritz[:size, :size] + ritz[:size, :size].T) / 2)
-        scale = max(scale, float(np.abs(values).max()))
-        wanted = min(k, size)
-        remainder = np.linalg.norm(coupling @ rotation[size - block :, :wanted], axis=0)
-        residual = float(remainder.max()) / max(scale, np.finfo(float).tiny)
-        exhausted = size + block > n
-        if (size >= k and residual <= tolerance) or exhausted or products >= max_products:
-            if residual > tolerance and not exhausted:
+        size, steps = done, steps + 1
+        exhausted, full = size + block > n, size + block > capacity
+        # A new look has seen enough once it has filled the basis.
+        looked = before is None or full or steps * block > capacity
+        if exhausted or full or (looked and size >= k and steps % _PATIENCE == 0) or products >= max_products:
+            values, rotation = np.linalg.eigh(sign * (ritz[:size, :size] + ritz[:size, :size].T) / 2)
+            scale = max(scale, float(np.abs(values).max()))
+            remainder = np.linalg.norm(coupling @ rotation[size - block :, : min(k, size)], axis=0)
+            residual = float(remainder.max()) / max(scale, np.finfo(float).tiny)
+            converged = looked and size >= k and residual <= tolerance
+            if not (converged or exhausted) and products >= max_products:
                 raise RunError(
                     f"the eigenvectors did not converge: residual {residual:.1e} after {products} products; "
                     "raise model.tolerance"
                 )
-            vectors = known @ rotation[:, :k].astype(dtype)
-            return Eigenpairs(sign * values[:k], with_fixed_signs(vectors), products, residual)
-        if size + block > capacity:
-            # Keep the best part of the subspace; the newest block stays as its continuation.
-            best = min(keep, size - block)
-            basis[:, :best] = known @ rotation[:, :best].astype(dtype)
-            ritz[:] = 0.0
-            np.fill_diagonal(ritz[:best, :best], sign * values[:best])
-            size = best
+            same = before is not None and np.abs(values[:k] - before).max() <= _SAME * scale
+            if exhausted or (converged and same):
+                vectors = known @ rotation[:, :k].astype(dtype)
+                return Eigenpairs(sign * values[:k], with_fixed_signs(vectors), products, max(residual, carried))
+            if converged or full:
+                # Keep the best part of the subspace, and go on from the newest block or, to look again, from elsewhere.
+                best = k if converged else min(keep, size - block)
+                basis[:, :best] = known @ rotation[:, :best].astype(dtype)
+                ritz[:] = 0.0
+                np.fill_diagonal(ritz[:best, :best], sign * values[:best])
+                size = best
+                if converged:
+                    before, carried, steps = values[:k].copy(), residual, 0
+                    following = _beside(basis[:, :best], draw.standard_normal((n, block)).astype(dtype))
         basis[:, size : size + block] = following
 
 
@@ -131,12 +141,20 @@ def start_vector(n: int) -> np.ndarray:
 def _next_block(known: np.ndarray, image: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """An orthonormal block that continues ``known``, and ``C`` with ``image = block @ C`` (nearly)."""
     block, first = _factor(image, draw)
-    # Orthogonalising the normalised block once more removes what rounding left, also where ``image`` all but vanished.
-    block -= known @ (known.T @ block)
+    # Rounding leaves a share of the known directions, a large one where ``image`` all but vanished; remove it, too.
+    rest = known.T @ block
+    block -= known @ rest
     block, second = _factor(block, draw)
-    block -= known @ (known.T @ block)
-    block = _orthonormal(block)
+    if np.abs(rest).max() > 0.1:
+        block = _beside(known, block)
     return block, second @ first
+
+
+def _beside(known: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Orthonormal, and orthogonal to ``known``."""
+    for _ in range(2):
+        block = _orthonormal(block - known @ (known.T @ block))
+    return block
 
 
 def _factor(matrix: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

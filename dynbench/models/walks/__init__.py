@@ -1,0 +1,1 @@
+"""Embeddings learned from random walks."""
