@@ -29,7 +29,13 @@ Deviations:
       in :mod:`dynbench.models.kg.know_evolve`.
 
 Reproduction:
-    DYREP_RESULT
+    Table 3 of the NLSM paper at ``budget=quick`` (5 of 10 passes of the likelihood; 3 of 20 of the decoder, with 256 of
+    1024 facts per snapshot; seed 0), YAGO, train part known, MRR / Hits@3 / Hits@10 in percent:
+
+    * raw 4.6 / 4.6 / 8.8, published 4.98 / 5.54 / 10.19; static filter 5.0 / 5.1 / 9.5, published 5.87 / 6.54 / 11.98.
+    * As with Know-Evolve, this is the level of counting frequent answers to a relation, and more passes of the decoder
+      change little: validation's raw MRR after each is 4.1, 4.5, 4.6.
+    * Not run: the joint training, and ``budget=paper``.
 """
 
 from __future__ import annotations
