@@ -20,8 +20,9 @@ Equations:
 
     Training: at position t the window holds snapshots t - m + 1 .. t, or all up to t while there are fewer than m.
     Every fact is corrupted at either end. When the window moves, the cells stay as they are and the learnable starts of
-    means and log-variances move a step along their own cells (:meth:`dynbench.nn.trajectory.EvolvedTrajectory.shift`). The forecast evolves
-    the means of both families from the last window's start to the step asked about, without sampling.
+    means and log-variances move a step along their own cells
+    (:meth:`dynbench.nn.trajectory.EvolvedTrajectory.shift`). The forecast evolves the means of both families from the
+    last window's start to the step asked about, without sampling.
 
 Deviations:
     * An "epoch" is one gradient step. The text takes 20 facts per snapshot (``facts_per_step: 20``), for 2000 steps at
@@ -59,9 +60,9 @@ Reproduction:
     without sparing corruptions that are true::
 
         rate 0.03, starting scales of psi and theta   0.3, 0.3: 19.8    1, 0.1: 36.0    1, 0.3: 42.6    1, 1: 45.7
-        rate 0.1, scales 1 and 0.3                    50.1;  KL weight 0: 49.2, 0.01: 51.7, 1: 40.0;  update bias 8: 51.4;
-                                                      corruptions weighed 8 times: 44.7;  rate falling to 0: 43.5
-        rate 0.03, one corruption per fact and end    43.9, where 64 shared ones have 42.6
+        rate 0.1, scales 1 and 0.3                    50.1; KL weight 0: 49.2, 0.01: 51.7, 1: 40.0; update bias 8: 51.4;
+                                                      corruptions weighed 8 times: 44.7; rate falling to 0.005: 43.5
+        rate 0.03, scales 1 and 0.3                   42.6; one corruption of its own per fact and end: 43.9
 
     Starting values decide whether anything is learnt in few steps: at a scale of 0.1 and a rate of 0.01, 200 steps give
     a raw MRR of 2.8. A KL weight of 1 slows learning and does not prevent it. More steps at a position help all
