@@ -1,7 +1,8 @@
-"""Figures of link forecasts with a validation and a test fold, for any record whose scores were kept.
+"""Figures of link forecasts, for any record whose scores were kept.
 
-The points of every curve come from :mod:`dynbench.metrics.curves`, are drawn by :func:`draw`, and are written beside
-the figures, which can be read as numbers, too.
+A protocol with a validation fold gives all of them; without one there is no threshold, and so no confusion. The points
+of every curve come from :mod:`dynbench.metrics.curves`, are drawn by :func:`draw`, and are written beside the figures,
+which can be read as numbers, too.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FOLDS = (("validation", "C0"), ("test", "C1"))
 
 
 def _draw_roc(axes: Axes, data: dict) -> None:
-    for name, color in _FOLDS:
+    for name, color in _folds(data):
         curve = data["roc"][name]
         axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color, label=name)
     axes.plot([0, 1], [0, 1], "k:", label="chance")
@@ -35,7 +36,7 @@ def _draw_roc(axes: Axes, data: dict) -> None:
 
 
 def _draw_precision_recall(axes: Axes, data: dict) -> None:
-    for name, color in _FOLDS:
+    for name, color in _folds(data):
         curve = data["precision_recall"][name]
         axes.plot(curve["recall"], curve["precision"], color, label=name)
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
@@ -89,8 +90,13 @@ def _draw_confusion_shares(axes: Axes, data: dict) -> None:
     _matrix(axes, counts / counts.sum(1, keepdims=True), "{:.3f}")
 
 
+def _folds(data: dict) -> list[tuple[str, str]]:
+    return [(name, color) for name, color in _FOLDS if name in data["roc"]]
+
+
 def _mark(axes: Axes, data: dict) -> None:
-    axes.axvline(data["threshold"], color="k", ls="--", lw=1, label=f"threshold {data['threshold']:.3f}")
+    if "threshold" in data:
+        axes.axvline(data["threshold"], color="k", ls="--", lw=1, label=f"threshold {data['threshold']:.3f}")
 
 
 def _matrix(axes: Axes, values: np.ndarray, form: str) -> None:
@@ -114,6 +120,7 @@ FIGURES: dict[str, Callable[[Axes, dict], None]] = {
     "confusion": _draw_confusion,
     "confusion_shares": _draw_confusion_shares,
 }
+_WITH_A_THRESHOLD = ("confusion", "confusion_shares")
 
 
 def draw(
@@ -146,6 +153,8 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "points.json"]
     written[0].write_text(json.dumps(data) + "\n", encoding="utf-8")
+    for kind in _WITH_A_THRESHOLD if "threshold" not in data else ():
+        names.pop(kind, None)
     for kind, name in names.items():
         figure, axes = pyplot().subplots(figsize=(4.8, 3.6), layout="constrained")
         FIGURES[kind](axes, data)

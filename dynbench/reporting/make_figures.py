@@ -2,7 +2,8 @@
 
 A file ``conf/figure/<name>.yaml`` says which runs to draw and, by its ``kind``, with which module: every such module
 has a function ``draw(scores, folder, title, names, formats)``; what a run names under ``settings`` is passed on. A file
-with a ``table`` in place of ``runs`` draws the measured cells of that table.
+with a ``table`` in place of ``runs`` draws the measured cells of that table. Any other run's figures are drawn from its
+overrides alone: ``--run model=gae data=collegemsg data.window=1d``.
 """
 
 from __future__ import annotations
@@ -35,12 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figures", nargs="*", default=[], help="names of conf/figure files; all when omitted")
+    parser.add_argument("--run", nargs="+", metavar="OVERRIDE", help="draw this run instead, typed as for run.py")
+    parser.add_argument("--kind", choices=sorted(KINDS), default="link", help="which figures of --run (default: link)")
     parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
     parser.add_argument("--seed", type=int, default=0, help="seed of the runs that are drawn")
     parser.add_argument("--format", nargs="+", default=["png"], help="png, svg, pdf")
     parser.add_argument("--results-dir", default="results", help="where records lie and figures go")
     parser.add_argument("--no-run", action="store_true", help="draw finished runs only")
     chosen = parser.parse_args(arguments)
+    if chosen.run:
+        run = {"name": "-".join(chosen.run).replace("/", "_"), "label": " ".join(chosen.run), "overrides": chosen.run}
+        return 0 if _make("runs", {"kind": chosen.kind}, run, chosen) else 1
     failed = 0
     for name in chosen.figures or choices("figure"):
         try:

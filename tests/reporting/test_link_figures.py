@@ -12,6 +12,7 @@ from dynbench.config.compose import choices
 from dynbench.errors import ConfigError, DataError
 from dynbench.metrics import curves
 from dynbench.metrics.links import FoldMetrics, precision_at_k
+from dynbench.metrics.steps import LinkMetrics
 from dynbench.reporting import link_figures, make_figures
 
 
@@ -74,6 +75,33 @@ def test_files(kept, tmp_path):
     assert json.loads(written[0].read_text())["threshold"] > 0
     link_figures.draw(kept[0], tmp_path / "out", "A title", names)
     assert written[1].read_bytes() == before
+
+
+def test_without_a_validation_fold_there_is_no_threshold(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    draw, metrics = np.random.default_rng(1), LinkMetrics()
+    for step in range(3):
+        labels = draw.integers(0, 2, 200)
+        metrics.update(step, torch.from_numpy(draw.normal(labels, 1)), torch.from_numpy(labels))
+    path = records.write_arrays(metrics.arrays(), tmp_path / "run.npz")
+    written = link_figures.draw(path, tmp_path / "out", "A title")
+    drawn = {file.stem for file in written} - {"points"}
+    assert drawn == set(link_figures.FIGURES) - {"confusion", "confusion_shares"}
+    roc = json.loads(written[0].read_text())["roc"]["test"]
+    area = reference.auc(roc["false_positive_rate"], roc["true_positive_rate"])
+    assert area == pytest.approx(metrics.compute()["micro_auc"], abs=2e-3)
+    assert LinkMetrics(pooled=False).arrays() == {}
+
+
+def test_figures_of_any_run(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    words = ["model=last_snapshot", "data=nlsm_process", "data.nodes=30", "data.steps=5"]
+    code = make_figures.main(["--run", *words, "--budget", "smoke", "--results-dir", str(tmp_path)])
+    assert code == 0, capsys.readouterr().err
+    (folder,) = (tmp_path / "figures" / "runs").iterdir()
+    assert (folder / "roc.png").is_file()
+    assert make_figures.main(["--run", "model=nonsense", "--results-dir", str(tmp_path)]) == 1
+    assert "nonsense" in capsys.readouterr().err
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -53,8 +53,8 @@ Reproduction:
       source of a link, or that never occur. On email-Eu 7d some come near (every message a link of its own: 93.98).
     * Over seeds 0 to 2 CollegeMsg gives 91.8, 92.8 and 90.5 for 1, 3 and 7 days, email-Eu 88.0, 92.1 and 92.5. On
       email-Eu a memory of past links (``model=edgebank``) gives 94.2, 93.5 and 92.7: more than training gives.
-    * Rounding decides at which epoch training stops, so another kind of CPU gives another model: 92.23 and 91.83 for the
-      same seed on CollegeMsg 1d. The spread over seeds holds that, too.
+    * Rounding decides at which epoch training stops, so another kind of CPU gives another model: 92.23 and 91.83 for
+      one seed on CollegeMsg 1d. The spread over seeds holds that, too.
     * What the paper says of its ablations holds on CollegeMsg and email-Eu for node vectors, whose loss costs the most,
       and for convolutions, which two linear layers equal (Table 8).
     * A pass over the pairs of CollegeMsg takes about a second on one core, a run of 1-day windows 10 to 25.
