@@ -16,6 +16,13 @@ Deviations:
       trained to score the links of the next snapshot, by the same loss and early stopping as NGLP, on learnable
       vectors.
     * The score is the same in both directions.
+
+Reproduction:
+    The NGLP paper's values are lost (its Table 6). Average precision in percent, mean of seeds 0 to 2, budget quick::
+
+                      1d      3d      7d
+        CollegeMsg   86.9    85.5    83.2
+        email-Eu     85.9    86.5    86.2
 """
 
 from __future__ import annotations
