@@ -92,7 +92,9 @@ def test_sweeps(tmp_path):
         sweep_figures.draw(cells, tmp_path, "A title", None, ["xyz"])
 
 
-def test_a_table_without_runs_is_said(tmp_path, capsys):
-    code = make_figures.main(["--figures", "ulse_figure3", "--no-run", "--results-dir", str(tmp_path)])
+def test_a_table_that_is_no_sweep_is_said(tmp_path, capsys, monkeypatch):
+    entries = {"kind": "sweep", "table": "nlsm_table1", "settings": {"over": "data.p"}}
+    monkeypatch.setattr(make_figures, "load", lambda name: entries)
+    code = make_figures.main(["--figures", "some", "--no-run", "--results-dir", str(tmp_path)])
     assert code == 1
-    assert "no cell of its table is measured" in capsys.readouterr().err
+    assert "some: column 'nodes' does not set data.p" in capsys.readouterr().err

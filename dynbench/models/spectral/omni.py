@@ -21,7 +21,9 @@ Deviations:
       dimension lives in a single one. ``variant: printed`` does the same.
 
 Reproduction:
-    Synthetic 1 and 2 under ``variant: printed``: see ULSE's Table 1. The omnibus embedding itself does better.
+    Under ``variant: printed`` the School cells of ULSE's Table 1 to the printed digits, those of Synthetic 1 and 2
+    within 0.003. The omnibus embedding itself reaches an NMI of 1.000 on Synthetic 1 (printed: 0.442), 0.555 on
+    Synthetic 2 (0.482) and 0.915 on School (0.472).
 """
 
 from __future__ import annotations

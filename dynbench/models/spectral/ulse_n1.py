@@ -26,7 +26,10 @@ Deviations:
     * With as many dimensions as communities, one column is noise; the paper's table does so.
 
 Reproduction:
-    All eight cells of Table 1 on Synthetic 1 and 2, to the printed digits.
+    All twelve cells of Table 1 on Synthetic 1 and 2 and School, to the printed digits (School as printed, on the nodes
+    active at the first snapshot). The means of Figure 3 within 0.007 of the release's, whose k-means draws other
+    starts. Synthetic 2 of Table 1 is one favourable graph: NMI 0.86 there, 0.755 in the mean over 20 graphs; UASE has
+    0.55 and 0.61.
 """
 
 from __future__ import annotations
