@@ -15,8 +15,9 @@ from dynbench.models.spectral.snapshots import adjacencies
 from dynbench.models.spectral.static_spectral import StaticSpectral
 from dynbench.models.spectral.tempcut import TempCut, snapshot_weights, temporal_cut
 from dynbench.models.spectral.uase import UASE, uase
-from dynbench.models.spectral.ulse_n1 import ULSEN1, ulse_n1
+from dynbench.models.spectral.ulse_n1 import ULSEN1, laplacians, ulse_n1
 from dynbench.models.spectral.ulse_n2 import ULSEN2, ulse_n2
+from dynbench.models.spectral.unfolding import Unfolding, left_singular
 from tests.spectral.test_spectral_theory import procrustes
 
 MODELS = {
@@ -104,6 +105,23 @@ def test_eigenpairs(which, rank):
     assert np.abs(found.vectors.T @ found.vectors - np.eye(5)).max() < 1e-10
     largest = np.abs(found.vectors).argmax(axis=0)
     assert (found.vectors[largest, np.arange(5)] > 0).all()
+
+
+@pytest.mark.parametrize("copies", [2, 3, 5])
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-10])
+def test_multiple_eigenvalues_are_found_as_often_as_they_occur(copies, tolerance):
+    draw = np.random.default_rng(0)
+    parts = [sparse.random_array((200, 200), density=0.04, rng=draw, dtype=np.float64) for _ in range(2)]
+    twins = [sparse.csr_array(sparse.block_diag([part + part.T] * copies)) for part in parts]
+    for unfolding, which in ((adjacency(twins), "largest"), (laplacians(twins, 0.1), "smallest")):
+        exact = left_singular(unfolding, 8, which, "dense").values
+        found = left_singular(unfolding, 8, which, "sparse", tolerance).values
+        assert np.abs(found - exact).max() < 1e-4 * max(exact[0], 1)
+
+
+def adjacency(matrices) -> Unfolding:
+    ones = np.ones((len(matrices), matrices[0].shape[0]))
+    return Unfolding(matrices, ones, ones)
 
 
 def test_no_convergence_is_said():

@@ -25,7 +25,9 @@ Deviations:
       that vector plus noise of 0.1, where its entries are about 0.04. ``variant: printed`` does the same.
 
 Reproduction:
-    TempCut-N itself comes close to ULSE on both synthetic networks; the printed cells are near chance.
+    TempCut-N itself reaches an NMI of 0.964 on Synthetic 1 (printed: 0.078), 0.897 on Synthetic 2 (0.076) and 0.800 on
+    School (0.066), TempCut-S 0.543, 0.042 and 0.776; so ULSE's margin over TempCut-N on the synthetic networks is
+    small. On all three, TempCut-N's longitudinal gap is smaller than ULSE's. The printed cells are near chance.
 """
 
 from __future__ import annotations

@@ -18,14 +18,15 @@ Equations:
     A pair is scored by the dot product of its vectors at the last snapshot known.
 
 Deviations:
-    * Updates are summed over small batches instead of being made pair by pair; the batches are small enough that no
-      node is expected to be in one more than about 32 times.
+    * Updates are summed over small batches instead of being made pair by pair; a batch is so small that no
+      node is expected in it more than about 32 times, down to 256 pairs.
     * ULSE's paper names walk length, walks per node, window, p and q. Rate, negatives and ``subsample`` are the usual
       ones of word2vec.
     * Walks ignore weights, as ULSE's do.
 
 Reproduction:
-    Not measured yet.
+    ULSE's Table 1 (accuracy over three seeds, printed value): School 0.986 +- 0.007 (0.978), Synthetic 1 0.636 +- 0.073
+    (0.695), Synthetic 2 0.603 +- 0.084 (0.630). The printed single run lies within a standard deviation or so.
 """
 
 from __future__ import annotations
