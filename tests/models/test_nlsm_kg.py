@@ -238,3 +238,15 @@ def test_weights_and_the_future_do_not_matter():
     one, two = (fitted(known.before(6)) for known in (graph, other))
     queries = Queries(torch.arange(5), None, torch.full((5,), 6), torch.tensor([0, 1, 2, 3, 0]))
     assert torch.equal(one.rank(queries), two.rank(queries))
+
+
+def test_forecasts_do_not_outlive_what_they_are_made_of():
+    queries = Queries(torch.arange(5), None, torch.full((5,), 6), torch.tensor([0, 1, 2, 3, 0]))
+    model, other = fitted(), fitted(epochs=8)
+    first, second = model.rank(queries), other.rank(queries)
+    assert not torch.equal(first, second)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.rank(queries), first)
+    torch.manual_seed(0)
+    other.fit(facts().before(6), (), Trainer())
+    assert torch.equal(other.rank(queries), second)
