@@ -118,14 +118,19 @@ def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
     process = subprocess.Popen(
         command.words(*TINY, "model.epochs=100000", "checkpoint_seconds=0.2"),
         env=command.environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        # A shell's background jobs, and the tests among them, are started deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*/*.ckpt")):
-        assert process.poll() is None, "the run ended before its first checkpoint"
-        assert time.monotonic() < deadline, "no checkpoint appeared"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("runs/*/*.ckpt")):
+            assert process.poll() is None, "the run ended before its first checkpoint"
+            assert time.monotonic() < deadline, "no checkpoint appeared"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "interrupted; the same command goes on from here" in complaint
     assert "Traceback" not in complaint
