@@ -35,6 +35,8 @@ Reproduction:
     * raw 4.6 / 4.6 / 8.8, published 4.98 / 5.54 / 10.19; static filter 5.0 / 5.1 / 9.5, published 5.87 / 6.54 / 11.98.
     * As with Know-Evolve, this is the level of counting frequent answers to a relation, and more passes of the decoder
       change little: validation's raw MRR after each is 4.1, 4.5, 4.6.
+    * WIKI: raw 11.8 / 13.1 / 22.8, published 10.41 / 12.06 / 20.93; static filter 14.5 / 16.0 / 25.8, published
+      11.60 / 12.74 / 21.65.
     * Not run: the joint training, and ``budget=paper``.
 """
 
