@@ -76,9 +76,11 @@ def csv_text(table: Table, cells: Sequence[Cell], budget: str) -> str:
 
 
 def _plain(value: float | None) -> str:
-    """A number for programs: six decimals at most, no exponent."""
+    """A number for programs: six decimals at most, and six digits of what is smaller than a thousandth."""
     if value is None:
         return ""
+    if 0 < abs(value) < 1e-3:
+        return f"{value:.6g}"  # a p-value, say
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
