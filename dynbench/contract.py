@@ -17,7 +17,7 @@ from torch import Tensor
 from dynbench.graph import TemporalGraph
 
 if TYPE_CHECKING:
-    from dynbench.known_answers import FoundAnswers, KnownAnswers
+    from dynbench.graph.facts import FoundAnswers, KnownAnswers
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """One run, from a configuration to its record: the only place where models and protocols meet.
 
 What can be told without torch is told first: whether the configuration makes sense, whether the run is finished
-already, whether its results could be kept. Then :mod:`dynbench.play` does the work.
+already, whether its results could be kept. Then :mod:`dynbench.engine.loop` does the work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from dynbench import records
 from dynbench.config.check import check_groups, check_pair, require_embeddings, resolved
 from dynbench.config.compose import read_choice
-from dynbench.processes import is_main_process
+from dynbench.engine.processes import is_main_process
 from dynbench.records import Identity, Record
 
 
@@ -61,7 +61,7 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     record = _blank(identity, values, config, list(overrides or []))
     try:
         check_pair(values)
-        from dynbench.play import play
+        from dynbench.engine.loop import play
 
         play(config, values, identity, record)
     except Exception as error:
@@ -93,7 +93,7 @@ def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> P
         return manifest
     records.require_writable(path.parent)
     record = _blank(identity, values, config, list(overrides or []))
-    from dynbench.play import embed
+    from dynbench.engine.loop import embed
 
     arrays = embed(config, values, identity, record)
     if is_main_process():

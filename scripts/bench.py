@@ -27,16 +27,16 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from dynbench import environment
 from dynbench.config.compose import choice_path
 from dynbench.contract import Queries
 from dynbench.data import DataUnavailable, Locations, cards
+from dynbench.engine import environment
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.neighborhood import AdamicAdar
 from dynbench.models.latent.nlsm import NLSM
 from dynbench.protocols.pairs import PairSplitter
 from dynbench.sampling.pairs import EdgeSampler
-from dynbench.training import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 

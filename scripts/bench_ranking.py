@@ -19,7 +19,7 @@ from dynbench.config.compose import choice_path
 from dynbench.contract import Block, Queries
 from dynbench.data import DataUnavailable, Locations, cards
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import with_inverses
+from dynbench.graph.facts import with_inverses
 from dynbench.protocols.windowed_kg import WindowedKG
 
 # Nodes, relations, steps and facts per step of the graph that is drawn where the real one is not at hand.

@@ -8,7 +8,7 @@ import sys
 from dynbench.config.compose import choice_path, choices, enable_plugins
 from dynbench.data import DataUnavailable, Locations, cards
 from dynbench.errors import DynbenchError
-from dynbench.statistics import statistics
+from dynbench.graph.statistics import statistics
 
 
 def main(arguments: list[str] | None = None) -> int:

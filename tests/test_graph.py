@@ -255,7 +255,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr("dynbench.graph.np.savez_compressed", fail)
+    monkeypatch.setattr("dynbench.graph.temporal_graph.np.savez_compressed", fail)
     with pytest.raises(OSError, match="disk full"):
         full().save(tmp_path / "graph.npz")
     assert TemporalGraph.load(tmp_path / "graph.npz").checksum() == small().checksum()

@@ -97,7 +97,7 @@ def test_the_order_of_settings_does_not_matter():
 def test_a_new_version_of_a_protocol_changes_the_identity(monkeypatch):
     values = resolved(composed())
     before = identify(values)
-    monkeypatch.setattr(records, "read_class", lambda target: ClassSource(attributes={"version": 99}))
+    monkeypatch.setattr(records.record, "read_class", lambda target: ClassSource(attributes={"version": 99}))
     assert identify(values).digest != before.digest
 
 
@@ -201,7 +201,7 @@ def fail_with(monkeypatch, error: Exception) -> None:
     def play(*_):
         raise error
 
-    monkeypatch.setattr("dynbench.play.play", play)
+    monkeypatch.setattr("dynbench.engine.loop.play", play)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
+from dynbench.engine.trainer import Trainer, save_tensors
 from dynbench.errors import RunError
-from dynbench.training import Trainer, save_tensors
 
 
 class Interruption(Exception):
@@ -199,7 +199,7 @@ def test_tensors_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("dynbench.training.torch.save", fail)
+    monkeypatch.setattr("dynbench.engine.trainer.torch.save", fail)
     with pytest.raises(OSError, match="disk full"):
         save_tensors({"x": torch.zeros(2)}, path)
     assert torch.load(path, weights_only=True)["x"].tolist() == [1, 1]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.statistics import statistics
+from dynbench.graph.statistics import statistics
 
 View = Literal["snapshots", "events"]
 LinkRule = Literal["sum_over_steps", "distinct_over_time"]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dynbench.contract import Block, Queries
+    from dynbench.engine.trainer import Trainer
     from dynbench.graph import TemporalGraph
-    from dynbench.training import Trainer
 
 
 class Model:

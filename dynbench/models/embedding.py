@@ -11,11 +11,11 @@ from scipy import sparse
 from torch import Tensor
 
 from dynbench.contract import Block
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.models.spectral.snapshots import adjacencies
-from dynbench.training import Trainer
 
 
 class SnapshotEmbedding(Model, ABC):

@@ -7,9 +7,9 @@ from typing import Literal
 
 from dynbench.contract import Episode
 from dynbench.graph import TemporalGraph
+from dynbench.graph.statistics import statistics
 from dynbench.metrics.steps import LinkMetrics
 from dynbench.protocols.base import Protocol
-from dynbench.statistics import statistics
 
 
 class Statistics(Protocol):

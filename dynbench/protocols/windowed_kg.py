@@ -12,7 +12,7 @@ from torch import Tensor
 from dynbench.contract import Block, Episode, Queries
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import FoundAnswers, KnownAnswers
+from dynbench.graph.facts import FoundAnswers, KnownAnswers
 from dynbench.metrics.ranks import RankMetrics, Ties, rank_counts
 from dynbench.protocols.base import Protocol
 

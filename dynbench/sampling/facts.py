@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import KnownAnswers
+from dynbench.graph.facts import KnownAnswers
 from dynbench.sampling.pairs import draw_of_each
 
 

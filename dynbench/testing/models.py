@@ -16,6 +16,7 @@ from torch import Tensor
 from dynbench.config.check import answers
 from dynbench.config.compose import read_choice
 from dynbench.contract import Block, Episode
+from dynbench.engine.trainer import Trainer, save_tensors
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.testing.stage import (
@@ -33,7 +34,6 @@ from dynbench.testing.stage import (
     tell,
     tiny_graph,
 )
-from dynbench.training import Trainer, save_tensors
 
 ANSWERS = ("score", "rank", "embed")
 CARD_SECTIONS = (("Paper:",), ("Idea:", "Equations:"), ("Deviations:",))

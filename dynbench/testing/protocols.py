@@ -12,12 +12,12 @@ from torch import Tensor
 from dynbench.config.check import asked
 from dynbench.config.compose import read_choice
 from dynbench.contract import Block, Episode, Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.protocols.base import Protocol
 from dynbench.sampling.pairs import PairIndex
 from dynbench.testing.stage import check_settings, make, require, source, tell, tiny_graph
-from dynbench.training import Trainer
 
 
 def check_protocol(name: str) -> None:

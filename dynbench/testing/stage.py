@@ -19,11 +19,11 @@ from dynbench.config.check import answers, asked, check_group, resolved
 from dynbench.config.compose import choice_path, choices, compose, enable_plugins, read_choice
 from dynbench.config.source import ClassSource, read_class
 from dynbench.contract import Block, Episode
+from dynbench.engine.loop import Story, build
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
-from dynbench.play import Story, build
 from dynbench.protocols.base import Protocol
-from dynbench.training import Trainer
 
 STEPS = 10
 EPISODES = 4  # of a story: enough for warm starts and for a fit on three snapshots

@@ -16,7 +16,7 @@ from dynbench.data import DataUnavailable, Locations, canonical, cards
 from dynbench.data.textfiles import read_text
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.statistics import statistics
+from dynbench.graph.statistics import statistics
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
 

@@ -10,7 +10,7 @@ import torch
 from dynbench.data import FileDataset, Locations, cards
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.statistics import statistics
+from dynbench.graph.statistics import statistics
 
 HEADER = "subject,relation,object,t\n"
 FACTS = {

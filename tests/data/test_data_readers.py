@@ -15,7 +15,7 @@ from dynbench.data.readers.movielens import ninety_day_steps, read_tags
 from dynbench.data.readers.opsahl import read_opsahl
 from dynbench.data.readers.snap import read_from_one, read_ranked
 from dynbench.errors import DataError
-from dynbench.statistics import statistics
+from dynbench.graph.statistics import statistics
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from dynbench.graph import TemporalGraph
-from dynbench.statistics import statistics
+from dynbench.graph.statistics import statistics
 
 
 def _graph(**fields):

@@ -8,7 +8,7 @@ import torch
 from dynbench.contract import Queries
 from dynbench.errors import RunError
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import KnownAnswers, with_inverses
+from dynbench.graph.facts import KnownAnswers, with_inverses
 from dynbench.metrics.ranks import RankMetrics, rank_counts, ranks
 
 # Five entities, one relation of two, two steps.

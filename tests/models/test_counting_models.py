@@ -10,12 +10,12 @@ from dynbench.config.check import answers
 from dynbench.config.compose import choices, read_choice
 from dynbench.config.source import read_class
 from dynbench.contract import Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.decayed_count import DecayedCount
 from dynbench.models.counting.last_snapshot import LastSnapshot
 from dynbench.sampling import adjacency
 from dynbench.testing import make, tiny_graph
-from dynbench.training import Trainer
 
 CARDS = {name: read_choice("model", name) for name in choices("model")}
 COUNTING = [

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
+from dynbench.engine.loop import Story
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.dyrep_kg import DyRepKG
 from dynbench.models.kg.know_evolve import KnowEvolve
-from dynbench.play import Story
 from dynbench.protocols.windowed_kg import WindowedKG
-from dynbench.training import Trainer
 from tests.reference import event_rnn_slow as slow
 from tests.reference.renet_slow import quadruples
 

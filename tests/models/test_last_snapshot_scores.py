@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.neighborhood import (
     AdamicAdar,
@@ -14,7 +15,6 @@ from dynbench.models.counting.neighborhood import (
     PreferentialAttachment,
     ResourceAllocation,
 )
-from dynbench.training import Trainer
 
 NODES, STEPS = 20, 4
 

@@ -11,11 +11,11 @@ import torch
 from reference import latent_slow as slow
 
 from dynbench.contract import Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.bas import BAS
 from dynbench.models.latent.nlsm import NLSM, Interaction, interaction_terms, link_logits
 from dynbench.sampling.pairs import EdgeSampler
-from dynbench.training import Trainer
 
 
 def scores(z, theta):

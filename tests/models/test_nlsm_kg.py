@@ -12,10 +12,10 @@ import torch
 from reference import latent_slow as slow
 
 from dynbench.contract import Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.nlsm_kg import NLSMKG
 from dynbench.sampling.facts import FactSampler
-from dynbench.training import Trainer
 
 NODES, RELATIONS, STEPS = 9, 2, 8
 

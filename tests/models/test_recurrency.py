@@ -13,13 +13,13 @@ import torch
 from dynbench.config.compose import choice_path
 from dynbench.contract import Queries
 from dynbench.data import Locations, cards
+from dynbench.engine.loop import Story
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.ranks import RankMetrics
 from dynbench.models.counting.recurrency import Recurrency
-from dynbench.play import Story
 from dynbench.protocols.windowed_kg import FILTERS, WindowedKG
 from dynbench.testing import check_model, make
-from dynbench.training import Trainer
 
 MODELS = {
     "phi": "last_seen",

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
+from dynbench.engine.loop import Story
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity, units
@@ -17,9 +19,7 @@ from dynbench.models.kg.renet import RENET
 from dynbench.models.kg.rollout import generated
 from dynbench.models.kg.snapshots import Snapshots
 from dynbench.nn.histories import HistoryGRU
-from dynbench.play import Story
 from dynbench.protocols.windowed_kg import WindowedKG
-from dynbench.training import Trainer
 from tests.reference import renet_slow as slow
 
 AGGREGATORS = ("mean", "attentive", "rgcn")

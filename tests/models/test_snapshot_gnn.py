@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.steps import auc
@@ -15,7 +16,6 @@ from dynbench.models.snapshot_gnn.link_model import degree_features
 from dynbench.models.snapshot_gnn.nglp import NGLP
 from dynbench.protocols.temporal_split import TemporalSplit
 from dynbench.sampling.pairs import PairIndex
-from dynbench.training import Trainer
 
 NODES = 30
 SMALL = {"dim": 6, "hidden": 8, "epochs": 2, "patience": 1}

@@ -6,13 +6,13 @@ import torch
 
 from dynbench.config.compose import compose
 from dynbench.data.generators import NLSMProcess
+from dynbench.engine.loop import Story
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import DataError
 from dynbench.metrics.links import FoldMetrics
 from dynbench.models.base import Model
-from dynbench.play import Story
 from dynbench.protocols.temporal_split import TemporalSplit
 from dynbench.runner import run
-from dynbench.training import Trainer
 
 SMALL = ("data=nlsm_process", "data.steps=30", "data.nodes=30", "budget=smoke", "progress=false", "logger=none")
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from dynbench.engine.loop import Story
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.models.counting.recurrency import Recurrency
-from dynbench.play import Story
 from dynbench.protocols.windowed_kg import WindowedKG
 from dynbench.testing import check_protocol
-from dynbench.training import Trainer
 
 HISTORIES = ("multi_step_train", "multi_step", "single_step")
 

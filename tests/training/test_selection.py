@@ -4,8 +4,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dynbench.engine.trainer import Selection, Trainer
 from dynbench.errors import RunError
-from dynbench.training import Selection, Trainer
 
 
 class Walker(pl.LightningModule):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from dynbench.contract import Block
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
-from dynbench.training import Trainer
 
 
 class HistoryModel(Model):

@@ -32,10 +32,10 @@ import torch
 from torch import Tensor
 
 from dynbench.contract import Block, Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.history import HistoryModel
 from dynbench.sampling.adjacency import shared_neighbors, union_adjacency
-from dynbench.training import Trainer
 
 
 class NeighborhoodModel(HistoryModel):

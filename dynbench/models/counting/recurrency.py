@@ -48,7 +48,7 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import with_inverses
+from dynbench.graph.facts import with_inverses
 from dynbench.models.counting.history import HistoryModel
 
 

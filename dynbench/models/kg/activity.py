@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import with_inverses
+from dynbench.graph.facts import with_inverses
 from dynbench.nn.segments import ranges
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dynbench.graph import TemporalGraph
-from dynbench.known_answers import with_inverses
+from dynbench.graph.facts import with_inverses
 from dynbench.models.kg.activity import units
 
 

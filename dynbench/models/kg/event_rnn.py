@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from dynbench.contract import Block, Queries
+from dynbench.engine.trainer import Selection, Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity
 from dynbench.models.kg.base import KnowledgeGraphModel
 from dynbench.models.kg.batches import Asked, answer_loss, share
 from dynbench.nn.segments import mean_rows
-from dynbench.training import Selection, Trainer
 
 
 class EntityState(NamedTuple):

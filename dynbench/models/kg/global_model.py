@@ -11,13 +11,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.batches import EpochOrders
 from dynbench.models.kg.snapshots import Snapshots
 from dynbench.nn.histories import HistoryGRU
 from dynbench.nn.rgcn import RGCN
 from dynbench.nn.segments import max_rows
-from dynbench.training import Trainer
 
 # Snapshots described at once where no gradient is needed; bounds memory.
 _AT_ONCE = 16

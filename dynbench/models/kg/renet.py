@@ -84,6 +84,7 @@ import torch
 from torch import Tensor, nn
 
 from dynbench.contract import Block, Queries
+from dynbench.engine.trainer import Selection, Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import units
@@ -93,7 +94,6 @@ from dynbench.models.kg.batches import Asked, FactBatches, answer_loss, share
 from dynbench.models.kg.global_model import GlobalModel
 from dynbench.models.kg.rollout import generated
 from dynbench.nn.histories import HistoryGRU
-from dynbench.training import Selection, Trainer
 
 # Visits whose neighbourhoods are computed at once where no gradient is needed; bounds memory.
 _AT_ONCE = 20_000

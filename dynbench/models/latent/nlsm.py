@@ -62,11 +62,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dynbench.contract import Block, Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
 from dynbench.sampling.pairs import EdgeSampler
-from dynbench.training import Trainer
 
 # Pairs scored at once: bounds memory at 2 x 200,000 x K floats when all pairs of a graph are asked about.
 _SCORE_CHUNK = 200_000

@@ -92,12 +92,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dynbench.contract import Block, Queries
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
 from dynbench.models.latent.nlsm import Interaction, interaction_terms
 from dynbench.sampling.facts import Facts, FactSampler
-from dynbench.training import Trainer
 
 
 def relation_terms(theta: Tensor, dim: int) -> Interaction:

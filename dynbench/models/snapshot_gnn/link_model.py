@@ -16,11 +16,11 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from dynbench.contract import Block, Queries
+from dynbench.engine.trainer import Selection, Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.nn.graph_conv import Edges, GCNConv, PlainLayer, SAGEConv, both_ways, gcn_edges, mean_edges
 from dynbench.sampling.pairs import PairIndex, draw_pairs
-from dynbench.training import Selection, Trainer
 
 _LAYERS = {"gcn": GCNConv, "sage": SAGEConv, "linear": PlainLayer}
 _EDGES = {"gcn": gcn_edges, "sage": mean_edges, "linear": mean_edges}

@@ -137,7 +137,10 @@ def _digest(content: Any) -> str:
 
 def _without_private(group: dict[str, Any]) -> dict[str, Any]:
     """A dataset's card and a model's list of variants move no number; everything else does."""
-    return {key: value for key, value in group.items() if key not in _PRIVATE}
+    # Records of runs name the Trainer by the place where it first stood.
+    moved = {"dynbench.engine.trainer.Trainer": "dynbench.training.Trainer"}
+    return {key: moved.get(value, value) if key == "_target_" else value for key, value in group.items()
+            if key not in _PRIVATE}  # fmt: skip
 
 
 def identity_config(values: dict[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
+from dynbench.engine.processes import is_main_process
 from dynbench.errors import ConfigError, RunError
-from dynbench.processes import is_main_process
 
 # Lightning announces every fit on several lines; a run has dozens of fits.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dynbench.graph import TemporalGraph
+from dynbench.graph.temporal_graph import TemporalGraph
 
 
 def statistics(graph: TemporalGraph) -> dict[str, float | list[float]]:

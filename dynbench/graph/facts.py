@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dynbench.contract import Queries
-from dynbench.graph import TemporalGraph
+from dynbench.graph.temporal_graph import TemporalGraph
 
 
 def with_inverses(graph: TemporalGraph) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -31,7 +30,7 @@ class FoundAnswers:
     def __init__(self, row: Tensor, node: Tensor, num_relations: int):
         self.row, self.node, self.num_relations = row, node, num_relations
 
-    def of(self, queries: Queries) -> tuple[Tensor, Tensor]:
+    def of(self, queries) -> tuple[Tensor, Tensor]:
         """Rows and nodes, as :meth:`KnownAnswers.of` gives them for these queries."""
         return self.row, self.node
 
@@ -65,7 +64,7 @@ class KnownAnswers:
         group = head * self._relations + relation
         return time * (self._nodes * self._relations) + group if self.timed else group
 
-    def of(self, queries: Queries) -> tuple[Tensor, Tensor]:
+    def of(self, queries) -> tuple[Tensor, Tensor]:
         """The known answers of queries.
 
         Args:

@@ -16,18 +16,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dynbench import environment, records
+from dynbench import records
 from dynbench.config.source import read_class
 from dynbench.contract import Block, Episode
 from dynbench.data.locations import Locations
+from dynbench.engine import environment
+from dynbench.engine.processes import is_main_process
+from dynbench.engine.trainer import Trainer, save_tensors
 from dynbench.errors import ConfigError, DataError, DynbenchError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.base import StepMetrics
 from dynbench.models.base import Model
-from dynbench.processes import is_main_process
 from dynbench.protocols.base import Protocol
 from dynbench.records import Identity, Record
-from dynbench.training import Trainer, save_tensors
 
 
 def play(config: DictConfig, values: dict[str, Any], identity: Identity, record: Record) -> None:

@@ -1,0 +1,1 @@
+"""Where models and protocols meet: the loop, the Trainer, devices."""

@@ -1,0 +1,29 @@
+"""What remains of a run."""
+
+from dynbench.records.record import (
+    Identity,
+    Record,
+    identify,
+    identify_embeddings,
+    identity_config,
+    read,
+    read_all,
+    require_writable,
+    write,
+    write_arrays,
+    write_text,
+)
+
+__all__ = [
+    "Identity",
+    "Record",
+    "identify",
+    "identify_embeddings",
+    "identity_config",
+    "read",
+    "read_all",
+    "require_writable",
+    "write",
+    "write_arrays",
+    "write_text",
+]
