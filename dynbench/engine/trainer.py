@@ -11,7 +11,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,8 +21,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 from tqdm import tqdm
 
+from dynbench.contract import Selector
 from dynbench.engine.processes import is_main_process
 from dynbench.errors import ConfigError, RunError
 
@@ -33,16 +35,17 @@ warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 @dataclass(frozen=True)
 class Selection:
-    """Early stopping: judge a module at intervals, and keep the state that was best.
+    """Early stopping: judge a model at intervals, and keep the state that was best.
+
+    A state is better than the best so far when none of its values is lower and one is higher.
 
     Attributes:
-        judge: How good the module is now; higher is better. Called in evaluation mode and without gradients; it must
-            draw no random numbers.
+        selector: How good the model is now. Called in evaluation mode and without gradients; draws no random numbers.
         every: Steps between two judgements, an epoch.
         patience: Judgements without a better one after which to stop.
     """
 
-    judge: Callable[[], float]
+    selector: Selector
     every: int
     patience: int
 
@@ -87,6 +90,7 @@ class Trainer:
         }
         self.steps = 0
         self.seconds = 0.0
+        self.selected: dict[str, float] = {}
         self.prepare()
 
     def prepare(
@@ -171,6 +175,7 @@ class Trainer:
         module.eval()
         if selection is not None:
             keeper.restore(module)
+            self.selected = keeper.values
         self.seconds += time.monotonic() - started
         self.steps += lightning.global_step
         self._keep(module, call, resume)
@@ -284,44 +289,69 @@ class _Watch(Callback):
 
 
 class _Best(Callback):
-    """Judges the module as a :class:`Selection` says; its state is part of checkpoints."""
+    """Judges the model as a :class:`Selection` says; its state is part of checkpoints."""
 
     def __init__(self, selection: Selection, offset: int):
         self._selection, self._offset = selection, offset
-        self._value, self._waited, self._state = float("-inf"), 0, {}
+        self._values: dict[str, float] = {}
+        self._waited, self._state, self._running = 0, {}, {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         # The checkpoint of a resumed fit may be that of its last step.
         trainer.should_stop = self._waited >= self._selection.patience
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_idx) -> None:
-        if (batch_idx + 1) % self._selection.every:
+        step = batch_idx + 1
+        if step % self._selection.every:
             return
         module.eval()
         with torch.no_grad():
-            value = float(self._selection.judge())
+            values = {name: float(value) for name, value in self._selection.selector(module).items()}
         module.train()
-        if value != value:
-            raise RunError(f"the module is judged as NaN at step {batch_idx + 1}; lower model.learning_rate")
+        if any(value != value for value in values.values()):
+            raise RunError(f"the model is judged as NaN at step {step}; lower model.learning_rate")
         if trainer.logger is not None and trainer.is_global_zero:
-            trainer.logger.log_metrics({"train/validation": value}, step=self._offset + batch_idx + 1)
-        if value > self._value:
-            self._value, self._waited = value, 0
-            self._state = {name: part.detach().clone() for name, part in module.state_dict().items()}
+            logged = {f"val/{name}": value for name, value in values.items()}
+            trainer.logger.log_metrics(logged, step=self._offset + step)
+        if self._better(values):
+            self._values, self._waited = values, 0
+            self._state, self._running = _copied(module.state_dict()), _copied(_running_state(module))
         else:
             self._waited += 1
             trainer.should_stop = trainer.should_stop or self._waited >= self._selection.patience
 
+    def _better(self, values: dict[str, float]) -> bool:
+        best = [self._values.get(name, float("-inf")) for name in values]
+        pairs = list(zip(values.values(), best, strict=True))
+        return all(value >= before for value, before in pairs) and any(value > before for value, before in pairs)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Those of the best state; none if the model was never judged."""
+        return self._values
+
     def restore(self, module: pl.LightningModule) -> None:
-        """Bring the best state back, if the module was ever judged."""
+        """Bring the best state back, with the running state that belongs to it, if the model was ever judged."""
         if self._state:
             module.load_state_dict(self._state)
+            if self._running:
+                module.restore(self._running)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"value": self._value, "waited": self._waited, "state": self._state}
+        return {"values": self._values, "waited": self._waited, "state": self._state, "running": self._running}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._value, self._waited, self._state = state["value"], state["waited"], state["state"]
+        self._values, self._waited = state["values"], state["waited"]
+        self._state, self._running = state["state"], state["running"]
+
+
+def _running_state(module: pl.LightningModule) -> dict[str, Any]:
+    """Of a model; a part of a model that is trained by itself has none."""
+    return module.running_state() if hasattr(module, "running_state") else {}
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: part.detach().clone() if isinstance(part, Tensor) else part for name, part in state.items()}
 
 
 class _RandomState(Callback):
