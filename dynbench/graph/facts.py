@@ -1,4 +1,4 @@
-"""Which nodes are known to answer a query: sparse lists for filtered ranking, built once per dataset."""
+"""Facts of a knowledge graph read in both directions, and sparse lists of what completes them."""
 
 from __future__ import annotations
 
@@ -19,35 +19,13 @@ def with_inverses(graph: TemporalGraph) -> tuple[Tensor, Tensor, Tensor, Tensor]
     return torch.cat([graph.src, graph.dst]), both, torch.cat([graph.dst, graph.src]), graph.time.repeat(2)
 
 
-class FoundAnswers:
-    """Known answers of some queries that were looked up already.
-
-    Args:
-        row, node: ``(K,) long`` positions among the queries, ascending, and nodes.
-        num_relations: Relations of the graph.
-    """
-
-    def __init__(self, row: Tensor, node: Tensor, num_relations: int):
-        self.row, self.node, self.num_relations = row, node, num_relations
-
-    def of(self, queries) -> tuple[Tensor, Tensor]:
-        """Rows and nodes, as :meth:`KnownAnswers.of` gives them for these queries."""
-        return self.row, self.node
-
-    def portions(self, starts: Tensor) -> list[FoundAnswers]:
-        """Those of the queries between each ``(P,)`` start and the next."""
-        bounds = [*torch.searchsorted(self.row, starts).tolist(), len(self.row)]
-        return [
-            FoundAnswers(self.row[begin:end] - start, self.node[begin:end], self.num_relations)
-            for start, begin, end in zip(starts.tolist(), bounds, bounds[1:], strict=False)
-        ]
-
-
-class KnownAnswers:
+class FactIndex:
     """For every head and relation (and time), the nodes that complete a fact of the graph, in both directions.
 
+    The filters of a ranking are such indices of all that is known to be true.
+
     Args:
-        graph: All facts that are known to be true.
+        graph: The facts.
         timed: Whether an answer counts only at its own time, or at any.
     """
 
@@ -64,19 +42,19 @@ class KnownAnswers:
         group = head * self._relations + relation
         return time * (self._nodes * self._relations) + group if self.timed else group
 
-    def of(self, queries) -> tuple[Tensor, Tensor]:
-        """The known answers of queries.
+    def answers(self, head: Tensor, relation: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """The nodes that complete ``(head, relation, ?)``, at a time.
 
         Args:
-            queries: With relation ids below ``2R``.
+            head, relation, time: ``(Q,) long``, relation ids below ``2R``.
 
         Returns:
-            Rows (positions in ``queries``, ascending) and nodes, each ``(K,) long``.
+            Rows (positions among the queries, ascending) and nodes, each ``(K,) long``.
         """
-        wanted = self._group(queries.src, queries.relation, queries.time)
-        position = torch.searchsorted(self._groups, wanted).clamp_(max=max(len(self._groups) - 1, 0))
+        wanted = self._group(head, relation, time)
         if not len(self._groups):
             return wanted.new_zeros(0), wanted.new_zeros(0)
+        position = torch.searchsorted(self._groups, wanted).clamp_(max=len(self._groups) - 1)
         start = self._starts[position]
         sizes = torch.where(self._groups[position] == wanted, self._starts[position + 1] - start, 0)
         row = torch.repeat_interleave(sizes)

@@ -1,26 +1,39 @@
-"""What the runner asks of a protocol's metrics."""
+"""What the engine asks of an exam's metric."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from dynbench.errors import RunError
 
-class StepMetrics(Metric):
-    """Accumulates the answers of a run. States are lists of tensors, so that an interrupted run can keep them.
+if TYPE_CHECKING:
+    from dynbench.contract import Block
+
+
+class BlockMetric(Metric):
+    """Accumulates the answers to an exam. States are lists of tensors, so that an interrupted run can keep them.
 
     Attributes:
-        scale: What a model's scores mean (``Model.scale``); set by the runner.
+        scale: What a model's scores mean (``Model.scale``); set by the engine.
     """
 
+    full_state_update = False
     scale: str = "free"
 
+    def __init__(self, *states: str):
+        super().__init__(sync_on_compute=False)
+        for name in states:
+            self.add_state(name, default=[], dist_reduce_fx="cat", persistent=True)
+
     @abstractmethod
-    def update(self, step: int, answer: Tensor, truth: Tensor) -> None:
-        """Add the answers to a block's queries, as the protocol read them."""
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add the answer to a block, or to a part of one, as the exam's readout left it."""
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
@@ -33,3 +46,19 @@ class StepMetrics(Metric):
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays to keep beside the record, from which figures and other metrics can be made later."""
         return {}
+
+
+def require_finite(scores: Tensor, step: int) -> None:
+    """Refuse scores that are no numbers.
+
+    Raises:
+        RunError: If a score is NaN or infinite.
+    """
+    if not bool(torch.isfinite(scores).all()):
+        bad = int((~torch.isfinite(scores)).sum())
+        raise RunError(f"{bad} of {len(scores)} scores of step {step} are NaN or infinite; the model has diverged")
+
+
+def or_none(value: float) -> float | None:
+    """``None`` for NaN, which JSON cannot hold."""
+    return None if np.isnan(value) else value

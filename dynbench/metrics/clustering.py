@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
 
 from dynbench.errors import DataError
-from dynbench.metrics.base import StepMetrics
+from dynbench.metrics.base import BlockMetric
 
 MEASURES = ("acc", "nmi", "ari", "f1")
 
@@ -86,20 +86,20 @@ def behaviours(labels: Tensor) -> Tensor:
     return result
 
 
-class ClusteringMetrics(StepMetrics):
+class ClusteringMetrics(BlockMetric):
     """Averages the agreement over the snapshots that have at least two classes among their labelled nodes.
 
     A snapshot without is listed with ``None``. A label or a cluster of -1 leaves a node out.
     """
 
-    full_state_update = False
-
     def __init__(self):
-        super().__init__(sync_on_compute=False)
-        for name in ("steps", "counts", *MEASURES):
-            self.add_state(name, default=[], dist_reduce_fx="cat", persistent=True)
+        super().__init__("steps", "counts", *MEASURES)
 
-    def update(self, step: int, clusters: Tensor, labels: Tensor) -> None:
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add ``(T, N) long`` clusters of the nodes of consecutive snapshots, the first of which is the block's step."""
+        self.add(block.step, answer, block.answers)
+
+    def add(self, step: int, clusters: Tensor, labels: Tensor) -> None:
         """Add clusterings of consecutive snapshots.
 
         Args:
@@ -143,9 +143,9 @@ class ClusteringMetrics(StepMetrics):
 class JointClusteringMetrics(ClusteringMetrics):
     """Agreement over all nodes at all times at once; a class is a set of nodes that are together at some time."""
 
-    def update(self, step: int, clusters: Tensor, labels: Tensor) -> None:
+    def add(self, step: int, clusters: Tensor, labels: Tensor) -> None:
         """Add ``(T, N)`` clusters and classes as one clustering."""
-        super().update(step, clusters.reshape(1, -1), behaviours(labels).reshape(1, -1))
+        super().add(step, clusters.reshape(1, -1), behaviours(labels).reshape(1, -1))
 
 
 class RepeatedClusteringMetrics(ClusteringMetrics):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dynbench.errors import RunError
-from dynbench.metrics.base import StepMetrics
-from dynbench.metrics.steps import auc, average_precision, or_none, require_finite
+from dynbench.metrics.base import BlockMetric, or_none, require_finite
+from dynbench.metrics.grouped import ap_by_group, auc_by_group
+from dynbench.metrics.steps import auc, average_precision
+
+if TYPE_CHECKING:
+    from dynbench.contract import Block
 
 FOLDS = ("validation", "test")
 
@@ -119,7 +123,31 @@ def to_probabilities(scores: Tensor, scale: str) -> Tensor:
     return (scores - scores.min()) / width if width > 0 else torch.full_like(scores, 0.5)
 
 
-class FoldMetrics(StepMetrics):
+class PooledMetrics(BlockMetric):
+    """AUC and average precision over all pairs of all blocks."""
+
+    def __init__(self):
+        super().__init__("scores", "labels", "steps")
+
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add the ``(Q,)`` scores of a block; ones that are no numbers make the metrics NaN."""
+        self.scores.append(answer.detach().float().cpu())
+        self.labels.append(block.answers.cpu().to(torch.int8))
+        self.steps.append(torch.full((len(answer),), block.step))
+
+    def compute(self) -> dict[str, float]:
+        """``auc`` and ``ap``."""
+        scores, labels = torch.cat(list(self.scores)), torch.cat(list(self.labels))
+        if not bool(scores.isfinite().all()):
+            return {"auc": float("nan"), "ap": float("nan")}
+        return {"auc": auc(scores, labels), "ap": average_precision(scores, labels)}
+
+    def per_step(self) -> list[dict[str, float]]:
+        """Nothing: pairs are measured together."""
+        return []
+
+
+class FoldMetrics(BlockMetric):
     """Accumulates scored pairs of a validation and a test fold, and measures the pooled folds.
 
     Args:
@@ -128,37 +156,23 @@ class FoldMetrics(StepMetrics):
             own, against all non-links.
     """
 
-    full_state_update = False
-
     def __init__(self, bins: int = 10, groups: Mapping[int, str] | None = None):
-        super().__init__(sync_on_compute=False)
+        super().__init__("scores", "labels", "steps", "folds", "kinds")
         self.bins, self.groups = bins, dict(groups or {})
-        self.scale = "free"
-        for name in ("scores", "labels", "steps", "folds", "kinds"):
-            self.add_state(name, default=[], dist_reduce_fx="cat", persistent=True)
 
-    def update(
-        self, step: int, scores: Tensor, labels: Tensor, fold: str = "test", groups: Tensor | None = None
-    ) -> None:
-        """Add the answers of one block.
-
-        Args:
-            step: The block's step.
-            scores: ``(Q,) float``.
-            labels: ``(Q,)`` zeros and ones.
-            fold: ``validation`` or ``test``.
-            groups: ``(Q,)`` kinds of the pairs, or ``None``.
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add the ``(Q,)`` scores of a block, to the fold that it belongs to.
 
         Raises:
             RunError: If a score is NaN or infinite.
         """
-        scores, labels = scores.detach().float().cpu(), labels.cpu().to(torch.int8)
-        require_finite(scores, step)
+        scores, labels = answer.detach().float().cpu(), block.answers.cpu().to(torch.int8)
+        require_finite(scores, block.step)
         self.scores.append(scores)
         self.labels.append(labels)
-        self.steps.append(torch.tensor([step]))
-        self.folds.append(torch.tensor([FOLDS.index(fold)]))
-        self.kinds.append(torch.zeros_like(labels) if groups is None else groups.cpu().to(torch.int8))
+        self.steps.append(torch.full((len(labels),), block.step))
+        self.folds.append(torch.full_like(labels, FOLDS.index(block.fold)))
+        self.kinds.append(torch.zeros_like(labels) if block.groups is None else block.groups.cpu().to(torch.int8))
 
     def fold(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, labels and kinds of one fold, all blocks in order.
@@ -166,11 +180,11 @@ class FoldMetrics(StepMetrics):
         Raises:
             RunError: If the fold is empty or has one class only.
         """
-        chosen = [i for i, fold in enumerate(self.folds) if int(fold) == FOLDS.index(name)]
-        parts = [[states[i] for i in chosen] for states in (self.scores, self.labels, self.kinds)]
-        if not chosen:
+        folds = torch.cat([*self.folds, torch.zeros(0, dtype=torch.int8)])
+        chosen = folds == FOLDS.index(name)
+        if not bool(chosen.any()):
             raise RunError(f"no pair of the {name} fold was asked about; the data are too small for this split")
-        scores, labels, kinds = (torch.cat(part) for part in parts)
+        scores, labels, kinds = (torch.cat(list(part))[chosen] for part in (self.scores, self.labels, self.kinds))
         links = int(labels.sum())
         if links in (0, len(labels)):
             raise RunError(
@@ -218,13 +232,14 @@ class FoldMetrics(StepMetrics):
 
     def per_step(self) -> list[dict[str, float]]:
         """One mapping per test block: ``step``, ``n``, ``auc``, ``ap`` (``None`` where a class is missing)."""
-        rows = []
-        for step, fold, scores, labels in zip(self.steps, self.folds, self.scores, self.labels, strict=True):
-            if FOLDS[int(fold)] == "test":
-                both = 0 < int(labels.sum()) < len(labels)
-                values = (metric(scores, labels) if both else float("nan") for metric in (auc, average_precision))
-                rows.append({"step": int(step), "n": len(labels), **dict(zip(("auc", "ap"), values, strict=True))})
-        return [{key: or_none(value) for key, value in row.items()} for row in rows]
+        scores, labels, _ = self.fold("test")
+        chosen = torch.cat(list(self.folds)) == FOLDS.index("test")
+        steps, group = np.unique(torch.cat(list(self.steps))[chosen].numpy(), return_inverse=True)
+        pairs = (scores.double().numpy(), labels.numpy(), group, len(steps))
+        aucs, aps, counts = auc_by_group(*pairs), ap_by_group(*pairs), np.bincount(group)
+        aps[np.isnan(aucs)] = np.nan
+        rows = zip(steps.tolist(), counts.tolist(), aucs.tolist(), aps.tolist(), strict=True)
+        return [{"step": step, "n": n, "auc": or_none(a), "ap": or_none(p)} for step, n, a, p in rows]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Scores and labels of both folds, for figures: ``<fold>_scores``, ``<fold>_labels``, and their ``scale``."""

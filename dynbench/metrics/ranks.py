@@ -6,15 +6,19 @@ contributed, and those few are gathered. All counts are whole numbers and do not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dynbench.errors import RunError
-from dynbench.metrics.base import StepMetrics
+from dynbench.graph.facts import FactIndex
+from dynbench.metrics.base import BlockMetric
+
+if TYPE_CHECKING:
+    from dynbench.contract import Block
 
 Ties = Literal["realistic", "optimistic", "pessimistic"]
 SIDES = ("object", "subject")
@@ -102,32 +106,33 @@ def ranks(counts: Tensor, ties: Ties = "realistic") -> Tensor:
     return above + places[ties].double()
 
 
-class RankMetrics(StepMetrics):
-    """Accumulates the counts of all queries; every metric is read off that table at the end.
+class RankMetrics(BlockMetric):
+    """Accumulates the ranks of all queries; every metric is read off that table at the end.
 
     Args:
-        filters: Names of the filters, in the order of the counts, without ``raw``.
+        filters: What else is known to be true, by the name of the filter; such candidates are left out.
+        num_relations: Relations of the graph; from there on a query's relation is an inverse one.
         ties: How tied candidates share places.
     """
 
-    full_state_update = False
-
-    def __init__(self, filters: Sequence[str], ties: Ties = "realistic"):
-        super().__init__(sync_on_compute=False)
+    def __init__(self, filters: Mapping[str, FactIndex], num_relations: int = 1, ties: Ties = "realistic"):
+        super().__init__("rows")
+        self._known, self.num_relations = dict(filters), num_relations
         self.filters, self.ties = ("raw", *filters), ties
-        self.add_state("rows", default=[], dist_reduce_fx="cat", persistent=True)
 
-    def update(self, step: int, answer: Tensor, targets: Tensor) -> None:
-        """Add the answers of a block or of a part of one.
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add the ``(Q, N)`` scores of all nodes as answers to a block's queries.
 
-        Args:
-            step: The block's step.
-            answer: ``(Q, 2 + 2 (1 + F)) long``: side (0 object, 1 subject), relation, then counts above and level for
-                each filter.
-            targets: ``(Q,)`` the true nodes; already part of the counts.
+        Raises:
+            RunError: If a score is NaN, or a target is no node.
         """
-        steps = torch.full((len(answer), 1), step)
-        self.rows.append(torch.cat([steps, answer.cpu()], dim=1).int())
+        asked = block.queries
+        found = [index.answers(asked.src, asked.relation, asked.time) for index in self._known.values()]
+        known = [tuple(part.to(answer.device) for part in pair) for pair in found]
+        counts = rank_counts(answer, block.answers.to(answer.device), known).cpu()
+        side, relation = asked.relation.div(self.num_relations, rounding_mode="floor"), asked.relation
+        columns = [torch.full_like(relation, block.step), side, relation % self.num_relations]
+        self.rows.append(torch.cat([torch.stack(columns, dim=1), counts.flatten(1)], dim=1).int())
 
     def compute(self) -> dict[str, float]:
         """Overall metrics as fractions, over queries: for each filter ``mrr``, ``hits@k`` and the share of ties.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dynbench.errors import DataError
-from dynbench.metrics.base import StepMetrics
+from dynbench.metrics.base import BlockMetric
 from dynbench.metrics.clustering import behaviours
 
 # Pairs of nodes of one time that are looked at; beyond, as many are drawn.
@@ -86,7 +86,7 @@ def shift_test(first: np.ndarray, second: np.ndarray, permutations: int = 999, s
     return (1 + as_far) / (1 + permutations)
 
 
-class StabilityMetrics(StepMetrics):
+class StabilityMetrics(BlockMetric):
     """Mean and largest gap between equals.
 
     ``cross_sectional`` and ``longitudinal`` are mean gaps as shares of the mean distance between nodes that behave
@@ -94,24 +94,18 @@ class StabilityMetrics(StepMetrics):
     gaps, in RMS row lengths.
     """
 
-    full_state_update = False
-
     def __init__(self):
-        super().__init__(sync_on_compute=False)
-        for name in ("steps", "counts", "values", "embeddings", "labels"):
-            self.add_state(name, default=[], dist_reduce_fx="cat", persistent=True)
+        super().__init__("steps", "counts", "values", "embeddings", "labels")
 
-    def update(self, step: int, embedding: Tensor, labels: Tensor) -> None:
-        """Add an embedding of all times.
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add a ``(T, N, D)`` embedding of all times; just one is expected.
 
-        Args:
-            step: Number of the embedding; just one is expected.
-            embedding: ``(T, N, D)``.
-            labels: ``(T, N) long`` classes; nodes of equal :func:`~dynbench.metrics.clustering.behaviours` are equals.
+        Nodes with equal :func:`~dynbench.metrics.clustering.behaviours` of their classes are equals.
 
         Raises:
             DataError: If there are no equals or no others to compare with.
         """
+        embedding, labels = answer, block.answers
         points, groups = rescaled(embedding.double().cpu().numpy()), behaviours(labels.cpu()).numpy()
         within, between = cross_sectional_gaps(points, groups)
         across = longitudinal_gaps(points, groups)
@@ -119,7 +113,7 @@ class StabilityMetrics(StepMetrics):
             raise DataError("stability needs two classes, two nodes of one class, and a class that lasts two snapshots")
         apart = max(between.mean(), np.finfo(float).tiny)
         row = [within.mean() / apart, across.mean() / apart, within.max(), across.max()]
-        self.steps.append(torch.tensor([step]))
+        self.steps.append(torch.tensor([block.step]))
         self.counts.append(torch.tensor([len(within) + len(across)]))
         self.values.append(torch.tensor([row], dtype=torch.double))
         self.embeddings.append(embedding.float().cpu())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from dynbench.errors import RunError
-from dynbench.metrics.base import StepMetrics
+from dynbench.metrics.base import BlockMetric, or_none, require_finite
+from dynbench.metrics.grouped import ap_by_group, auc_by_group
+
+if TYPE_CHECKING:
+    from dynbench.contract import Block
 
 
 def auc(scores: Tensor, labels: Tensor) -> float:
@@ -18,54 +23,46 @@ def auc(scores: Tensor, labels: Tensor) -> float:
         scores: ``(Q,) float``, any monotone scale.
         labels: ``(Q,)`` zeros and ones; both must occur.
     """
-    return float(roc_auc_score(labels.numpy(), scores.double().numpy()))
+    return float(auc_by_group(*_arrays(scores, labels), 1)[0])
 
 
 def average_precision(scores: Tensor, labels: Tensor) -> float:
     """Average precision, tied scores entering together; arguments as in :func:`auc`."""
-    return float(average_precision_score(labels.numpy(), scores.double().numpy()))
+    return float(ap_by_group(*_arrays(scores, labels), 1)[0])
 
 
-class LinkMetrics(StepMetrics):
+def _arrays(scores: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return scores.double().numpy(), labels.numpy(), np.zeros(len(labels), np.int64)
+
+
+class LinkMetrics(BlockMetric):
     """Accumulates scored pairs of several steps (section 4 of the snapshot protocols).
 
     ``macro_*`` averages over the steps that have both classes; ``micro_*`` pools the scores of all steps, whose models
     may differ, so it also rewards scores that mean the same at all times.
 
     Args:
-        pooled: Whether to keep all scores for the micro metrics; for all-pairs protocols they are too many.
+        pooled: Whether to keep all scores for the micro metrics; for all-pairs protocols they are too many. Then a step
+            is measured when the next one begins, and must come in one piece.
     """
 
-    full_state_update = False
-
     def __init__(self, pooled: bool = True):
-        super().__init__(sync_on_compute=False)
+        super().__init__("scores", "labels", "steps", "measured")
         self.pooled = pooled
-        for name in ("scores", "labels", "steps", "counts", "aucs", "aps"):
-            self.add_state(name, default=[], dist_reduce_fx="cat", persistent=True)
 
-    def update(self, step: int, scores: Tensor, labels: Tensor) -> None:
-        """Add the answers of one block.
-
-        Args:
-            step: The block's step; blocks of one step must come as one.
-            scores: ``(Q,) float``.
-            labels: ``(Q,)`` zeros and ones.
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add the ``(Q,)`` scores of a block.
 
         Raises:
             RunError: If a score is NaN or infinite.
         """
-        scores, labels = scores.detach().float().cpu(), labels.cpu().to(torch.int8)
-        require_finite(scores, step)
-        positives = int(labels.sum())
-        both = 0 < positives < len(labels)
-        self.steps.append(torch.tensor([step]))
-        self.counts.append(torch.tensor([len(labels)]))
-        self.aucs.append(torch.tensor([auc(scores, labels) if both else float("nan")], dtype=torch.double))
-        self.aps.append(torch.tensor([average_precision(scores, labels) if both else float("nan")], dtype=torch.double))
-        if self.pooled:
-            self.scores.append(scores)
-            self.labels.append(labels)
+        scores = answer.detach().float().cpu()
+        require_finite(scores, block.step)
+        if not self.pooled and len(self.steps) and block.step not in self.steps[-1]:
+            self._reduce()
+        self.scores.append(scores)
+        self.labels.append(block.answers.cpu().to(torch.int8))
+        self.steps.append(torch.full((len(scores),), block.step))
 
     def compute(self) -> dict[str, float]:
         """Overall metrics as fractions: ``macro_auc``, ``macro_ap`` and, when pooled, ``micro_auc``, ``micro_ap``.
@@ -73,10 +70,10 @@ class LinkMetrics(StepMetrics):
         Raises:
             RunError: If no step had both classes.
         """
-        aucs, aps = (np.array([float(v) for v in values]) for values in (self.aucs, self.aps))
+        aucs, aps = self._table()[:, 2:].T
         if np.isnan(aucs).all():
             raise RunError("no step has both links and non-links among its test pairs; the data are too small for this")
-        macro = {"macro_auc": float(np.nanmean(aucs)), "macro_ap": float(np.nanmean(aps))}
+        macro = {"macro_auc": float(np.nanmean(aucs)), "macro_ap": float(np.nanmean(aps[~np.isnan(aucs)]))}
         if not self.pooled:
             return macro
         scores, labels = torch.cat(list(self.scores)), torch.cat(list(self.labels))
@@ -91,24 +88,29 @@ class LinkMetrics(StepMetrics):
 
     def per_step(self) -> list[dict[str, float]]:
         """One mapping per step: ``step``, ``n``, ``auc``, ``ap`` (``None`` where a class is missing)."""
-        rows = zip(self.steps, self.counts, self.aucs, self.aps, strict=True)
         return [
             {"step": int(step), "n": int(n), "auc": or_none(float(a)), "ap": or_none(float(p))}
-            for step, n, a, p in rows
+            for step, n, a, p in self._table()
         ]
 
+    def _reduce(self) -> None:
+        """Measure what was kept and forget the scores."""
+        self.measured.append(torch.from_numpy(self._kept()))
+        for state in (self.scores, self.labels, self.steps):
+            state.clear()
 
-def require_finite(scores: Tensor, step: int) -> None:
-    """Refuse scores that are no numbers.
+    def _table(self) -> np.ndarray:
+        """``(steps, 4) double``: step, number of pairs, AUC, AP; both metrics NaN where a class is missing."""
+        rows = [part.numpy() for part in self.measured]
+        return np.concatenate([*rows, self._kept()])
 
-    Raises:
-        RunError: If a score is NaN or infinite.
-    """
-    if not bool(torch.isfinite(scores).all()):
-        bad = int((~torch.isfinite(scores)).sum())
-        raise RunError(f"{bad} of {len(scores)} scores of step {step} are NaN or infinite; the model has diverged")
-
-
-def or_none(value: float) -> float | None:
-    """``None`` for NaN, which JSON cannot hold."""
-    return None if np.isnan(value) else value
+    def _kept(self) -> np.ndarray:
+        if not len(self.scores):
+            return np.zeros((0, 4))
+        scores, labels = (torch.cat(list(part)).numpy() for part in (self.scores, self.labels))
+        # Steps keep the order in which they came.
+        steps, first, group = np.unique(torch.cat(list(self.steps)).numpy(), return_index=True, return_inverse=True)
+        aucs = auc_by_group(scores.astype(float), labels, group, len(steps))
+        aps = ap_by_group(scores.astype(float), labels, group, len(steps))
+        table = np.stack([steps, np.bincount(group), aucs, np.where(np.isnan(aucs), np.nan, aps)], axis=1)
+        return table[np.argsort(first)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from dynbench.contract import Block, Episode
+from dynbench.contract import Block, Episode, Exam
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.steps import LinkMetrics
@@ -28,6 +28,7 @@ class MultiStep(Protocol):
     version = 1
     asks = "score"
     view = "snapshots"
+    exam_settings = frozenset({"self_loops", "split_seed"})
 
     def __init__(
         self, *, horizon: int = 6, self_loops: Literal["keep", "drop"] = "keep", split_seed: int | None = None
@@ -50,8 +51,6 @@ class MultiStep(Protocol):
             pairs = splitter.split(trained + ahead, trained)["test"]
             if len(pairs.labels):
                 blocks.append(Block(ahead, pairs.queries(trained + ahead), pairs.labels))
-        yield Episode(f"{self.horizon} snapshots ahead", graph.before(trained + 1), blocks)
-
-    def metrics(self) -> LinkMetrics:
-        """AUC and AP per distance, averaged and pooled."""
-        return LinkMetrics()
+        history = graph.before(trained + 1)
+        exam = Exam("", lambda: blocks, LinkMetrics)
+        yield Episode(f"{self.horizon} snapshots ahead", {"": history}, history, [exam])

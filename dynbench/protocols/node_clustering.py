@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from dynbench.contract import Block, Episode, Queries
+from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.clustering import ClusteringMetrics, JointClusteringMetrics, behaviours
@@ -40,7 +41,9 @@ class NodeClustering(Protocol):
     version = 1
     asks = "embed"
     view = "snapshots"
-    forecasts = False
+    withholds = "labels"
+    learning = "all_snapshots"
+    exam_settings = frozenset({"times", "nodes", "clusters", "starts", "kmeans_seed"})
 
     def __init__(
         self,
@@ -53,7 +56,6 @@ class NodeClustering(Protocol):
     ):
         self.times, self.nodes, self.clusters = times, nodes, clusters
         self.starts, self.kmeans_seed = starts, kmeans_seed
-        self._seed = kmeans_seed or 0
 
     def num_episodes(self, graph: TemporalGraph) -> int:
         """Just one."""
@@ -61,7 +63,7 @@ class NodeClustering(Protocol):
 
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
         """All snapshots to learn from, and one block that asks for all embeddings."""
-        self._seed = seed if self.kmeans_seed is None else self.kmeans_seed
+        kmeans_seed = seed if self.kmeans_seed is None else self.kmeans_seed
         labels = labels_by_step(graph)
         if self.times == "mean" and bool((labels != labels[0]).any()):
             raise DataError("protocol.times=mean needs classes that stay the same; here they change over time")
@@ -70,9 +72,11 @@ class NodeClustering(Protocol):
         nobody = torch.empty(0, dtype=torch.long)
         times = torch.arange(1 if self.times == "first" else len(labels))
         block = Block(0, Queries(nobody, None, times), labels[: len(times)])
-        yield Episode("all snapshots", dataclasses.replace(graph, node_labels=None), [block])
+        unlabelled = dataclasses.replace(graph, node_labels=None)
+        exam = Exam("", lambda: [block], self.metric, partial(self.clusters_of, kmeans_seed))
+        yield Episode("all snapshots", {"": unlabelled}, unlabelled, [exam])
 
-    def read(self, block: Block, answer: Tensor) -> Tensor:
+    def clusters_of(self, seed: int, block: Block, answer: Tensor) -> Tensor:
         """``(T, N)`` clusters from ``(T, N, D)`` embeddings; -1 where a node has no label."""
         if not bool(torch.isfinite(answer).all()):
             raise RunError("the embeddings hold NaN or infinite values; the model has diverged")
@@ -82,14 +86,14 @@ class NodeClustering(Protocol):
         if self.clusters == "joint":
             labels = behaviours(block.answers).numpy().reshape(1, -1)
             points = points.reshape(1, -1, points.shape[-1])
-        found = [self._clustered(*step, number) for number, step in enumerate(zip(points, labels, strict=True))]
+        found = [self._clustered(*step, number, seed) for number, step in enumerate(zip(points, labels, strict=True))]
         return torch.from_numpy(np.stack(found)).reshape(block.answers.shape)
 
-    def metrics(self) -> ClusteringMetrics:
+    def metric(self) -> ClusteringMetrics:
         """Accuracy, NMI, ARI and macro F1."""
         return JointClusteringMetrics() if self.clusters == "joint" else ClusteringMetrics()
 
-    def _clustered(self, points: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
+    def _clustered(self, points: np.ndarray, labels: np.ndarray, number: int, seed: int) -> np.ndarray:
         """``(N,)`` clusters of the labelled points."""
         known = labels >= 0
         count = len(np.unique(labels[known]))
@@ -97,7 +101,7 @@ class NodeClustering(Protocol):
         if count >= 2:
             # Under times=mean all snapshots are one, and so must be their clusters.
             number = 0 if self.times == "mean" else number
-            state = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+            state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
             kmeans = KMeans(count, n_init=self.starts, random_state=state)
             with warnings.catch_warnings():
                 # Fewer distinct points than clusters: the missing ones cost accuracy, which says enough.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Literal
 
-from dynbench.contract import Episode
+from dynbench.contract import Block, Episode
 from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.clustering import RepeatedClusteringMetrics
@@ -26,6 +27,8 @@ class RepeatedClustering(NodeClustering):
     """
 
     version = 1
+    learning = ""
+    exam_settings = frozenset({"nodes", "starts", "kmeans_seed"})
 
     def __init__(
         self,
@@ -56,9 +59,14 @@ class RepeatedClustering(NodeClustering):
                 part, time=part.time - first, num_steps=self.snapshots, node_labels=labels[first:last]
             )
             for episode in super().episodes(part, seed):
-                blocks = [dataclasses.replace(block, step=first) for block in episode.test]
-                yield dataclasses.replace(episode, name=f"graph {number + 1} of {count}", test=blocks)
+                exams = [dataclasses.replace(exam, blocks=partial(_at, exam.blocks, first)) for exam in episode.exams]
+                yield dataclasses.replace(episode, name=f"graph {number + 1} of {count}", exams=exams)
 
-    def metrics(self) -> RepeatedClusteringMetrics:
+    def metric(self) -> RepeatedClusteringMetrics:
         """Means over the graphs, and their standard deviations."""
         return RepeatedClusteringMetrics(self.snapshots)
+
+
+def _at(blocks: Callable[[], Iterable[Block]], step: int) -> list[Block]:
+    """The blocks, numbered by the snapshot at which their graph begins."""
+    return [dataclasses.replace(block, step=step) for block in blocks()]

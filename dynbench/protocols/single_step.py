@@ -11,13 +11,14 @@ Three named variants stand behind the tables of the NLSM paper, and their number
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from dynbench.contract import Block, Episode, Queries
+from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.steps import LinkMetrics
@@ -39,6 +40,8 @@ class SingleStep(Protocol):
     version = 1
     asks = "score"
     view = "snapshots"
+    learning = "single_step"
+    exam_settings = frozenset({"pairs", "self_loops", "links", "negatives", "split_seed"})
 
     def __init__(
         self,
@@ -63,24 +66,22 @@ class SingleStep(Protocol):
             raise DataError(f"single-step forecasting needs at least 2 snapshots, the data have {graph.num_steps}")
         splitter = self.splitter(graph, seed)
         for target in range(1, targets + 1):
-            test, validation = self.blocks(splitter, target)
-            yield Episode(f"snapshot {target} of {targets}", graph.before(target), test, validation)
+            history = graph.before(target)
+            exams, validation = self.exams(splitter, target)
+            yield Episode(f"snapshot {target} of {targets}", {"": history}, history, exams, validation)
 
     def splitter(self, graph: TemporalGraph, seed: int) -> PairSplitter:
         """The source of this run's pairs."""
         split_seed = seed if self.split_seed is None else self.split_seed
         return PairSplitter(graph, split_seed, self.self_loops, self.links, self.negatives)
 
-    def blocks(self, splitter: PairSplitter, target: int) -> tuple[list[Block], list[Block]]:
-        """Test and validation blocks of one target; the model's own score needs no validation links of the future."""
+    def exams(self, splitter: PairSplitter, target: int) -> tuple[list[Exam], Exam | None]:
+        """The exam of one target. A model's own scores need no links of the future to be selected by."""
         parts = splitter.split(target, trained=target - 1)
         names = ["test"] if self.pairs == "test" else ["train", "validation", "test"]
         src, dst, labels = (torch.cat([getattr(parts[n], field) for n in names]) for field in ("src", "dst", "labels"))
-        return ([Block(target, Queries.pairs(src, dst, target), labels)] if len(labels) else []), []
-
-    def metrics(self) -> LinkMetrics:
-        """Micro and macro AUC and AP."""
-        return LinkMetrics()
+        blocks = [Block(target, Queries.pairs(src, dst, target), labels)] if len(labels) else []
+        return [Exam("", lambda: blocks, LinkMetrics)], None
 
 
 class SingleStepClassifier(SingleStep):
@@ -100,6 +101,9 @@ class SingleStepClassifier(SingleStep):
 
     version = 1
     asks = "embed"
+    validates = True
+    validation_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
+    exam_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
 
     def __init__(
         self,
@@ -113,13 +117,17 @@ class SingleStepClassifier(SingleStep):
         super().__init__(self_loops=self_loops, links=links, negatives=negatives, split_seed=split_seed)
         self.penalty = penalty
 
-    def blocks(self, splitter: PairSplitter, target: int) -> tuple[list[Block], list[Block]]:
-        """Test and validation blocks with the classifier's training pairs as support."""
+    def exams(self, splitter: PairSplitter, target: int) -> tuple[list[Exam], Exam | None]:
+        """Test and validation exams, with the classifier's training pairs as support."""
         parts = {name: (p.queries(target), p.labels) for name, p in splitter.split(target, target - 1).items()}
-        test, validation = ([Block(target, *parts[name], support=parts["train"])] for name in ("test", "validation"))
-        return (test if len(test[0].answers) else []), validation
 
-    def read(self, block: Block, answer: Tensor) -> Tensor:
+        def exam(part: str, **more) -> Exam:
+            blocks = [Block(target, *parts[part], support=parts["train"])] if len(parts[part][1]) else []
+            return Exam("", lambda: blocks, LinkMetrics, self.readout, **more)
+
+        return [exam("test")], exam("validation", select=("macro_auc",))
+
+    def readout(self, block: Block, answer: Tensor) -> Tensor:
         """Log-odds of the classifier for each pair, from ``(1, N, D)`` embeddings."""
         return hadamard_scores(answer[0], block.support, block.queries, self.penalty)
 
@@ -152,6 +160,8 @@ class AllPairs(Protocol):
     version = 1
     asks = "score"
     view = "snapshots"
+    learning = "single_step"
+    exam_settings = frozenset({"known_nodes_only"})
 
     def __init__(self, *, known_nodes_only: bool = False):
         self.known_nodes_only = known_nodes_only
@@ -168,12 +178,14 @@ class AllPairs(Protocol):
             nodes = torch.arange(graph.num_nodes)
             if self.known_nodes_only:
                 nodes = nodes[first_seen < target]
-            test = [_all_pairs(graph, nodes, target)]
-            yield Episode(f"snapshot {target} of {targets}", graph.before(target), test)
+            history = graph.before(target)
+            exam = Exam("", partial(_asked, graph, nodes, target), partial(LinkMetrics, pooled=False))
+            yield Episode(f"snapshot {target} of {targets}", {"": history}, history, [exam])
 
-    def metrics(self) -> LinkMetrics:
-        """Macro AUC and AP; pooling tens of millions of pairs is not part of the protocol."""
-        return LinkMetrics(pooled=False)
+
+def _asked(graph: TemporalGraph, nodes: Tensor, target: int) -> list[Block]:
+    """One block, made when it is asked: all pairs of a large graph should not wait in memory for the fit."""
+    return [_all_pairs(graph, nodes, target)]
 
 
 def _all_pairs(graph: TemporalGraph, nodes: Tensor, target: int) -> Block:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from dynbench.contract import Block, Episode, Queries
+from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.stability import StabilityMetrics
 from dynbench.protocols.base import Protocol
@@ -24,7 +24,8 @@ class Stability(Protocol):
     version = 1
     asks = "embed"
     view = "snapshots"
-    forecasts = False
+    withholds = "labels"
+    learning = "all_snapshots"
 
     def __init__(self):
         pass
@@ -37,8 +38,6 @@ class Stability(Protocol):
         """All snapshots to learn from, and one block that asks for all embeddings."""
         labels, nobody = labels_by_step(graph), torch.empty(0, dtype=torch.long)
         block = Block(0, Queries(nobody, None, torch.arange(len(labels))), labels)
-        yield Episode("all snapshots", dataclasses.replace(graph, node_labels=None), [block])
-
-    def metrics(self) -> StabilityMetrics:
-        """Cross-sectional and longitudinal gaps."""
-        return StabilityMetrics()
+        unlabelled = dataclasses.replace(graph, node_labels=None)
+        exam = Exam("", lambda: [block], StabilityMetrics)
+        yield Episode("all snapshots", {"": unlabelled}, unlabelled, [exam])

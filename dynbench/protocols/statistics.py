@@ -8,7 +8,6 @@ from typing import Literal
 from dynbench.contract import Episode
 from dynbench.graph import TemporalGraph
 from dynbench.graph.statistics import statistics
-from dynbench.metrics.steps import LinkMetrics
 from dynbench.protocols.base import Protocol
 
 
@@ -34,10 +33,6 @@ class Statistics(Protocol):
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
         """Nothing is asked."""
         return iter(())
-
-    def metrics(self) -> LinkMetrics:
-        """Never updated."""
-        return LinkMetrics()
 
     def describe(self, graph: TemporalGraph) -> dict[str, float]:
         """``nodes``, ``links``, ``steps``, ``relations``."""

@@ -12,15 +12,16 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from dynbench.contract import Block, Episode, Queries
+from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
-from dynbench.metrics.links import FoldMetrics
+from dynbench.metrics.links import FoldMetrics, PooledMetrics
 from dynbench.protocols.base import Protocol
 from dynbench.sampling.pairs import PairIndex, draw_non_edges
 
@@ -40,7 +41,7 @@ class ChronologicalSplit(Protocol):
     """
 
     asks = "score"
-    measures_validation = True
+    validates = True
 
     def __init__(self, *, validation: float = 0.15, test: float = 0.15, bins: int = 10):
         if not (validation > 0 and test > 0 and validation + test < 1):
@@ -54,9 +55,14 @@ class ChronologicalSplit(Protocol):
         """Just one."""
         return 1
 
-    def metrics(self) -> FoldMetrics:
-        """Pooled metrics of the test part at the threshold of the validation part."""
-        return FoldMetrics(self.bins, {REPEATED: "repeated", NEW: "new"})
+    def exams(self, validation: Sequence[Block], test: Sequence[Block]) -> tuple[list[Exam], Exam]:
+        """The exam over both folds, with a threshold from the first, and the one a model may be selected by.
+
+        The validation blocks are asked before the test blocks in any case: their answers set the threshold.
+        """
+        metric = partial(FoldMetrics, self.bins, {REPEATED: "repeated", NEW: "new"})
+        blocks = [*(dataclasses.replace(block, fold="validation") for block in validation), *test]
+        return [Exam("", lambda: blocks, metric)], Exam("", lambda: validation, PooledMetrics, select=("ap",))
 
     def cut(self, units: Sequence[Any], what: str) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """The training, validation and test units.
@@ -115,6 +121,8 @@ class TemporalSplit(ChronologicalSplit):
 
     version = 1
     view = "snapshots"
+    validation_settings = frozenset({"links", "negatives", "negative_seed"})
+    exam_settings = frozenset({"links", "negatives", "negative_seed", "bins"})
 
     def __init__(
         self,
@@ -161,7 +169,8 @@ class TemporalSplit(ChronologicalSplit):
                 blocks.append(asker.block(pair, now, following, generator))
         name = f"{len(pairs)} pairs of snapshots"
         history = told.before(times[0])
-        yield Episode(name, history, blocks[len(validation) :], blocks[: len(validation)])
+        exams, chosen_by = self.exams(blocks[: len(validation)], blocks[len(validation) :])
+        yield Episode(name, {"": history}, history, exams, chosen_by)
 
     def _told(
         self, whole: TemporalGraph, graph: TemporalGraph, pairs: Sequence[Pair]

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.graph.facts import KnownAnswers
+from dynbench.graph.facts import FactIndex
 from dynbench.sampling.pairs import draw_of_each
 
 
@@ -40,7 +39,7 @@ class FactSampler:
         self.first, self.num_steps = first, num_steps
         self.num_nodes, self.num_relations = window.num_nodes, window.num_relations
         self.num_facts = torch.bincount(self.facts.step, minlength=num_steps)
-        self._known = KnownAnswers(window, timed=True)
+        self._known = FactIndex(window, timed=True)
 
     def draw(self, limit: int | None) -> Facts:
         """Facts of every snapshot.
@@ -69,7 +68,7 @@ class FactSampler:
         Returns:
             ``(Q, M) bool``, false where an entity answers the query truly at its step.
         """
-        row, answer = self._known.of(Queries(head, None, step + self.first, relation))
+        row, answer = self._known.answers(head, relation, step + self.first)
         column = torch.full((self.num_steps, self.num_nodes), -1, device=entities.device)
         column.scatter_(1, entities, torch.arange(entities.shape[1], device=entities.device).expand_as(entities))
         column = column[step[row], answer]
