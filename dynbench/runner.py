@@ -1,7 +1,7 @@
-"""One run, from a configuration to its record: the only place where models and protocols meet.
+"""One run, from a configuration to its record.
 
 What can be told without torch is told first: whether the configuration makes sense, whether the run is finished
-already, whether its results could be kept. Then :mod:`dynbench.engine.loop` does the work.
+already, whether its results could be kept. Then :mod:`dynbench.engine` does the work.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class Outcome:
 def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     """Carry out one run, or find that it was carried out before.
 
+    With ``save_embeddings=true`` the protocol is ``embeddings``, whatever else was chosen.
+
     Args:
         config: A composed configuration.
         overrides: What was typed, for the record.
@@ -50,6 +53,10 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
         DynbenchError: If the run is impossible or fails; a failure that has an identity leaves a record.
     """
     values = resolved(config)
+    if values["save_embeddings"]:
+        require_embeddings(values)
+        config.protocol = read_choice("protocol", "embeddings")
+        values = resolved(config)
     check_groups(values)
     identity = records.identify(values)
     path = identity.path(values["results_dir"])
@@ -58,18 +65,21 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
         return Outcome(before, path, skipped=True)
     records.require_writable(path.parent)
     records.require_writable(values["work_dir"])
-    record = _blank(identity, values, config, list(overrides or []))
+    about = _about(identity, values, config, list(overrides or []))
     try:
         check_pair(values)
-        from dynbench.engine.loop import play
+        from dynbench.engine.session import carry_out
 
-        play(config, values, identity, record)
+        result = carry_out(config, values, str(identity), records.fit_key(values))
     except Exception as error:
-        if before is None or not before.finished:
-            _write_failure(record, path, error)
+        if is_main_process() and (before is None or not before.finished):
+            _write_failure(about, path, error)
         raise
-    record.status, record.created = "finished", _now()
+    found = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "arrays"}
+    record = Record(**about, **found, status="finished", created=_now())
     if is_main_process():
+        if result.arrays:
+            records.write_arrays(result.arrays, identity.arrays_path(values["results_dir"]))
         records.write(record, path)
     return Outcome(record, path, is_main=is_main_process())
 
@@ -78,61 +88,59 @@ def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> P
     """Embed a whole graph, and write arrays and their manifest, unless they are there already.
 
     Returns:
-        The manifest: a record without metrics, and the name, checksum and shapes of the arrays beside it.
+        The manifest: what a record holds, and the name, checksum and shapes of the arrays beside it.
 
     Raises:
         DynbenchError: If the model cannot embed, or the data or the numbers fail.
     """
-    values = resolved(config)
-    check_groups(values)
-    require_embeddings(values)
-    identity = records.identify_embeddings(values)
-    path = identity.embeddings_path(values["results_dir"])
+    config.save_embeddings = True
+    outcome = run(config, overrides)
+    results = config.results_dir
+    identity = Identity(*(getattr(outcome.record, name) for name in _NAMES), outcome.record.identity)
+    path, arrays = identity.embeddings_path(results), identity.arrays_path(results)
     manifest = path.with_suffix(".json")
-    if manifest.is_file() and path.is_file() and not values["force"]:
+    if outcome.skipped and manifest.is_file() and path.is_file():
         return manifest
-    records.require_writable(path.parent)
-    record = _blank(identity, values, config, list(overrides or []))
-    from dynbench.engine.loop import embed
-
-    arrays = embed(config, values, identity, record)
-    if is_main_process():
+    if outcome.skipped and not arrays.is_file():
+        config.force = True
+        return save_embeddings(config, overrides)
+    if outcome.is_main:
         # The manifest comes last: where it is, the arrays are whole.
         manifest.unlink(missing_ok=True)
-        records.write_arrays(arrays, path)
-        record.status, record.created = "finished", _now()
-        content = _manifest(record, path, {name: [str(a.dtype), *a.shape] for name, a in arrays.items()})
-        records.write_text(manifest, json.dumps(content, indent=1, default=str) + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(arrays, path)
+        records.write_text(manifest, json.dumps(_manifest(outcome.record, path), indent=1, default=str) + "\n")
     return manifest
 
 
-def _manifest(record: Record, path: Path, shapes: dict[str, list]) -> dict[str, Any]:
+_NAMES = ("model", "data", "protocol", "budget", "seed")
+
+
+def _manifest(record: Record, path: Path) -> dict[str, Any]:
     """What a reader of the arrays has to know; what only a measured run has is left out."""
+    import numpy as np
+
     content = {key: value for key, value in asdict(record).items() if value not in ({}, [], "")}
     for key in ("protocol", "comparable", "changed"):
         content.pop(key, None)
     content["config"] = {key: value for key, value in record.config.items() if key != "protocol"}
-    content["cuts"] = {key: value for key, value in record.cuts.items() if not key.startswith("protocol.")}
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"file": path.name, "sha256": checksum, "arrays": shapes, **content}
+    with np.load(path, allow_pickle=False) as kept:
+        shapes = {name: [str(kept[name].dtype), *kept[name].shape] for name in kept.files}
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "arrays": shapes, **content}
 
 
-def _blank(identity: Identity, values: dict[str, Any], config: DictConfig, overrides: list[str]) -> Record:
+def _about(identity: Identity, values: dict[str, Any], config: DictConfig, overrides: list[str]) -> dict[str, Any]:
+    """What a record says of a run before it has begun."""
     changed = changed_protocol(values)
-    return Record(
-        identity=identity.digest,
-        model=identity.model,
-        data=identity.data,
-        protocol=identity.protocol,
-        budget=identity.budget,
-        seed=identity.seed,
-        status="failed",
-        comparable=not changed,
-        changed=changed,
-        cuts=budget_cuts(config, values),
-        config=records.identity_config(values),
-        overrides=[part for part in overrides if not part.startswith(("hydra.", "results_dir=", "work_dir="))],
-    )
+    return {
+        **{name: getattr(identity, name) for name in _NAMES},
+        "identity": identity.digest,
+        "comparable": not changed,
+        "changed": changed,
+        "cuts": budget_cuts(config, values),
+        "config": records.identity_config(values),
+        "overrides": [part for part in overrides if not part.startswith(("hydra.", "results_dir=", "work_dir="))],
+    }
 
 
 def changed_protocol(values: dict[str, Any]) -> dict[str, Any]:
@@ -160,12 +168,10 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _write_failure(record: Record, path: Path, error: Exception) -> None:
+def _write_failure(about: dict[str, Any], path: Path, error: Exception) -> None:
     """Leave a record of the failure. Its reason starts with the error's type, from which tables tell absent data."""
-    kind = f"{type(error).__name__}: "
-    record.status, record.reason, record.created = "failed", f"{kind}{error}", _now()
-    if is_main_process():
-        records.write(record, path)
+    reason = f"{type(error).__name__}: {error}"
+    records.write(Record(**about, status="failed", reason=reason, created=_now()), path)
 
 
 def _now() -> str:

@@ -30,7 +30,7 @@ def describe() -> dict[str, Any]:
 @functools.cache
 def revision() -> str:
     """The git revision of the code, with ``+`` when code or configuration differ from it; empty outside a checkout."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)

@@ -1,209 +1,246 @@
-"""Play a run: load the graph, let the model learn and answer episode by episode, measure, fill in the record."""
+"""The loop: let a model learn, tell it what is known, ask it, reveal, measure; keep what was done.
+
+Models and protocols meet here and nowhere else. A model is handed copies of what it may know and questions in a drawn
+order, in undirected graphs with the smaller node first; the truth, filters, labels and folds stay on this side.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dynbench import records
-from dynbench.config.source import read_class
-from dynbench.contract import Block, Episode
-from dynbench.data.locations import Locations
-from dynbench.engine import environment
+from dynbench.contract import Block, Episode, Exam, Selector
+from dynbench.engine.fits import FitStore, Timer
 from dynbench.engine.processes import is_main_process
 from dynbench.engine.trainer import Trainer, save_tensors
-from dynbench.errors import ConfigError, DataError, DynbenchError, RunError
+from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
-from dynbench.metrics.base import StepMetrics
+from dynbench.metrics.base import BlockMetric
 from dynbench.models.base import Model
 from dynbench.protocols.base import Protocol
-from dynbench.records import Identity, Record
+
+# Scores held at once. A few passes over a ranking stay in a CPU's cache, and a GPU is kept busy. Measured; no number
+# depends on it.
+_RANKED_CPU, _RANKED_GPU, _SCORED = 2_720_000, 40_000_000, 200_000
 
 
-def play(config: DictConfig, values: dict[str, Any], identity: Identity, record: Record) -> None:
-    """Carry out a checked run and write what came out into ``record``.
-
-    Raises:
-        DynbenchError: If the data, the device or the numbers fail.
-    """
-    record.environment = environment.describe()
-    trainer: Trainer = build(config.trainer)
-    protocol: Protocol = build(config.protocol)
-    model: Model = build(config.model)
-    graph = _load(config, values, protocol.view, record)
-    _check_needs(model, graph, identity)
-    folder = _prepare(trainer, config, values, identity)
-    story = Story(model, protocol, trainer, folder, resume=not values["force"])
-    story.tell(graph, values["seed"])
-    story.report(record, protocol.describe(graph))
-    if is_main_process() and (arrays := story.metrics.arrays()):
-        records.write_arrays(arrays, identity.arrays_path(values["results_dir"]))
-    record.environment["device"] = environment.device_name(trainer.device)
-    record.peak_memory_mb = environment.peak_memory_mb()
-    _clear(folder)
-
-
-def embed(config: DictConfig, values: dict[str, Any], identity: Identity, record: Record) -> dict[str, np.ndarray]:
-    """Let the model learn from all snapshots of a graph, without its labels, and embed each of them.
-
-    The draws are those of the first episode of a run with this seed.
-
-    Returns:
-        ``embedding (T, N, D)`` and, where the graph has them, ``labels``; ``record`` says how they came about.
-
-    Raises:
-        DynbenchError: If the data, the device or the numbers fail.
-    """
-    record.environment = environment.describe()
-    trainer: Trainer = build(config.trainer)
-    model: Model = build(config.model)
-    graph = _load(config, values, "snapshots", record)
-    _check_needs(model, graph, identity)
-    folder = _prepare(trainer, config, values, identity)
-    pl.seed_everything(_episode_seed(values["seed"], 0), verbose=False)
-    trainer.stage("all snapshots", "episode-0")
-    started = time.monotonic()
-    model.fit(dataclasses.replace(graph, node_labels=None), (), trainer)
-    embedding = model.embed(torch.arange(graph.require_steps()).to(trainer.device)).detach().cpu()
-    record.seconds = {"fit": round(time.monotonic() - started, 3)}
-    record.environment["device"] = environment.device_name(trainer.device)
-    record.peak_memory_mb = environment.peak_memory_mb()
-    if not bool(torch.isfinite(embedding).all()):
-        raise RunError("the embeddings hold NaN or infinite values; the model has diverged")
-    _clear(folder)
-    labels = {} if graph.node_labels is None else {"labels": graph.node_labels.numpy()}
-    return {"embedding": embedding.float().numpy(), **labels}
-
-
-def _prepare(trainer: Trainer, config: DictConfig, values: dict[str, Any], identity: Identity) -> Path:
-    """Tell the trainer what the user set; returns the run's folder."""
-    folder = Path(values["work_dir"]) / str(identity)
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer.prepare(
-        folder=folder,
-        logger=_logger(config, folder, identity),
-        log_every=values["logger"]["log_every"],
-        checkpoint_seconds=values["checkpoint_seconds"],
-        progress=values["progress"],
-    )
-    return folder
-
-
-def build(group: DictConfig, **extra: Any) -> Any:
-    """Instantiate a config group; keys that only name the choice are kept from constructors that do not take them."""
-    accepted = read_class(group["_target_"]).parameters
-    unwanted = [key for key in group if not key.startswith("_") and key not in accepted]
-    try:
-        return instantiate({key: value for key, value in group.items() if key not in unwanted}, **extra)
-    except InstantiationException as error:
-        # Hydra wraps what a constructor raises; the user's own mistake should come out as it was said.
-        if isinstance(error.__cause__, DynbenchError):
-            raise error.__cause__ from None
-        raise
-
-
-class Story:
+class Loop:
     """The episodes of a run, played one after the other and kept after each, so that a run can be taken up again.
 
     Args:
         model: Learns and answers.
-        protocol: Asks and measures.
+        protocol: Asks.
         trainer: Handed to the model's fit.
         folder: For what is kept between episodes.
-        resume: Whether to go on from what an earlier process kept.
+        fits: Where fitted models are kept; below ``folder`` when omitted.
+        resume: Whether to go on from what an earlier process kept, and to use fits that are there.
     """
 
-    def __init__(self, model: Model, protocol: Protocol, trainer: Trainer, folder: Path, resume: bool = True):
+    def __init__(
+        self, model: Model, protocol: Protocol, trainer: Trainer, folder: Path, fits: Path | None = None,
+        resume: bool = True,
+    ):  # fmt: skip
         self.model, self.protocol, self.trainer, self.folder = model, protocol, trainer, folder
-        self.metrics: StepMetrics = protocol.metrics()
-        self.metrics.scale = model.scale
-        self.done = 0
-        self.queries = 0
-        self.seconds = {"fit": 0.0, "evaluate": 0.0, "total": 0.0}
-        self._told = time.monotonic()
+        self.fits = FitStore(folder if fits is None else fits)
+        self.metrics: dict[str, BlockMetric] = {}
+        self.done = self.queries = 0
+        self.fits_made = 0
+        self.timer = Timer(fit=0.0, evaluate=0.0)
         self.fingerprint = ""
+        self._kept: dict[str, Any] = {}
+        self._fitted_until = 0
         if not resume:
-            _clear(folder)
+            self.clear()
+            self.fits.clear()
         self._restore()
 
-    def tell(self, graph: TemporalGraph, seed: int) -> None:
+    # ---- the episodes -----------------------------------------------------------------------------------------
+
+    def play(self, graph: TemporalGraph, seed: int) -> None:
         """Play all episodes that are not done yet."""
-        self._num_nodes = graph.num_nodes
+        self._graph, self._seed = graph, seed
         for number, episode in enumerate(self.protocol.episodes(graph, seed)):
+            self._open(episode)
             if number < self.done:
                 continue
-            pl.seed_everything(_episode_seed(seed, number), verbose=False)
+            self._number = number
+            pl.seed_everything(derived_seed(seed, number), verbose=False)
             self.trainer.stage(episode.name, f"episode-{number}")
-            self._play(episode)
+            with self.timer("fit"):
+                self._fit(episode)
+            with self.timer("evaluate"):
+                self._examine(episode)
             self.done = number + 1
             self._keep()
 
-    def _play(self, episode: Episode) -> None:
-        if not len(episode.history):
+    def _open(self, episode: Episode) -> None:
+        """A metric for each exam that was not met before, with what an earlier process measured."""
+        for exam in self._measured(episode):
+            if exam.name not in self.metrics:
+                self.metrics[exam.name] = self._metric(exam, self._kept.get(exam.name))
+
+    def _measured(self, episode: Episode) -> list[Exam]:
+        """The exams; what a model could be selected by is measured, too, where it has a name, and is not a test."""
+        chosen_by = episode.validation
+        known = chosen_by is None or not chosen_by.name or self.model.learns == "context"
+        return [*episode.exams] if known else [*episode.exams, chosen_by]
+
+    def _fit(self, episode: Episode) -> None:
+        """Learn, or take the fit that was kept."""
+        learns = {"": episode.context} if self.model.learns == "context" else episode.train
+        if not any(len(graph) for graph in learns.values()):
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
-        started = time.monotonic()
-        self.model.fit(episode.history, episode.validation, self.trainer)
-        fitted = time.monotonic()
-        self.seconds["fit"] += fitted - started
-        if not is_main_process():
-            return  # training may use several devices, evaluation uses one
+        self._catch_up()
+        if self.fits.load(self._number, self.model, self.trainer):
+            return
+        steps, seconds = self.trainer.steps, self.trainer.seconds
+        graphs = {name: copied(graph) for name, graph in learns.items()}
+        several = self.model.several or len(graphs) > 1
+        self.model.fit(graphs if several else next(iter(graphs.values())), self._selector(episode), self.trainer)
+        self.fits_made += 1
+        if is_main_process():
+            self.fits.save(self._number, self.model, self.trainer.steps - steps, self.trainer.seconds - seconds)
+
+    def _catch_up(self) -> None:
+        """Bring back the last fit before this episode, from which a warm start goes on, if another process made it."""
+        if self.done and not self._fitted_until:
+            steps, seconds = self.trainer.steps, self.trainer.seconds
+            self.fits.load(self.done - 1, self.model, self.trainer)
+            self.trainer.steps, self.trainer.seconds = steps, seconds
+        self._fitted_until = self._number + 1
+
+    def _selector(self, episode: Episode) -> Selector | None:
+        """What plays the validation exam for a model that is being fitted."""
+        exam = episode.validation
+        if exam is None or not self.model.selects or self.model.learns == "context":
+            return None
+        context = copied(episode.context if exam.context is None else exam.context)
+
+        def select(model: Model) -> Mapping[str, float]:
+            model.condition(context)
+            before = _noted(model.running_state())
+            metric = self._metric(exam)
+            for block in exam.blocks():
+                self._ask(exam, block, metric)
+            model.restore(before)
+            values = metric.compute()
+            return {name: values[name] for name in exam.select}
+
+        return select
+
+    def _examine(self, episode: Episode) -> None:
+        """Ask the fitted model all that the episode holds."""
         if isinstance(self.model, nn.Module):
             self.model.to(self.trainer.device)
-        for fold, blocks in (("validation", episode.validation), ("test", episode.test)):
-            for block in blocks:
-                if len(block.queries) and (fold == "test" or self.protocol.measures_validation):
-                    self._ask(block, fold)
-                if block.reveal is not None:
-                    self.model.observe(block.reveal)
-        self.seconds["evaluate"] += time.monotonic() - fitted
+            self.model.eval()
+        exams = self._measured(episode)
+        fitted: dict[str, Tensor] | None = None
+        revealed: dict[str, Tensor] | None = None
+        for exam in exams:
+            if exam.context is not None:
+                self.model.condition(copied(exam.context))
+                revealed = None
+            elif fitted is None:
+                self.model.condition(copied(episode.context))
+                fitted = _noted(self.model.running_state()) if len(exams) > 1 else {}
+            else:
+                self.model.restore(fitted)
+            if exam.start == "after_validation":
+                revealed = self._after_validation(episode, revealed)
+            for block in exam.blocks():
+                if exam is not episode.validation:
+                    self.fingerprint = chained(self.fingerprint, block)
+                    self.queries += len(block.queries)
+                self._ask(exam, block, self.metrics[exam.name])
+            if exam.context is not None:
+                fitted = revealed = None
 
-    def _count_time(self) -> None:
-        """Add the time since the last call to the total, which spans all processes that worked on the run."""
-        now = time.monotonic()
-        self.seconds["total"] += now - self._told
-        self._told = now
+    def _after_validation(self, episode: Episode, state: dict[str, Tensor] | None) -> dict[str, Tensor]:
+        """Reveal the truth of the validation exam, or go back to where that was done."""
+        if state is not None:
+            self.model.restore(state)
+            return state
+        for block in episode.validation.blocks():
+            if block.reveal is not None:
+                self.model.observe(copied(block.reveal))
+        return _noted(self.model.running_state())
 
-    def _ask(self, block: Block, fold: str) -> None:
-        self.fingerprint = _chained(self.fingerprint, block)
-        more = {"fold": fold, "groups": block.groups} if self.protocol.measures_validation else {}
-        for part in self.protocol.portions(block, self.trainer.device, self._num_nodes):
-            answer = self.protocol.read(part, self._answer(part).detach()).cpu()
-            if answer.shape[:1] != part.answers.shape[:1]:
-                raise RunError(f"{type(self.model).__name__} gave {len(answer)} answers to {len(part.answers)} queries")
-            self.metrics.update(part.step, answer, part.answers, **more)
-        self.queries += len(block.queries)
+    # ---- asking -----------------------------------------------------------------------------------------------
 
-    def _answer(self, block: Block) -> Tensor:
-        queries = block.queries.to(self.trainer.device)
-        if self.protocol.asks == "embed":
-            return self.model.embed(queries.time.unique())
-        return getattr(self.model, self.protocol.asks)(queries)
+    def _metric(self, exam: Exam, kept: dict[str, list[Tensor]] | None = None) -> BlockMetric:
+        metric: BlockMetric = exam.metric()
+        metric.scale = self.model.scale
+        for name, parts in (kept or {}).items():
+            setattr(metric, name, parts)
+        return metric
 
-    def report(self, record: Record, described: dict[str, float]) -> None:
-        """Write the results into the record."""
-        if self.done and is_main_process():
-            record.metrics, record.steps = self.metrics.compute(), self.metrics.per_step()
-        self._count_time()
-        record.metrics |= described
-        record.sizes |= {"queries": self.queries, "parameters": self.model.num_parameters()}
-        record.checksums["queries"] = self.fingerprint
-        record.seconds = {name: round(value, 3) for name, value in self.seconds.items()}
-        if self.trainer.steps:
-            record.sizes["fit_steps"] = self.trainer.steps
-            record.seconds["per_fit_step"] = round(self.trainer.seconds / self.trainer.steps, 6)
+    @torch.no_grad()
+    def _ask(self, exam: Exam, block: Block, metric: BlockMetric) -> None:
+        """Ask a block, measure the answers, and reveal its truth. Other processes than the main one see it revealed."""
+        ahead = self.model.looks == "before_time"
+        if ahead and block.reveal is not None:
+            self.model.observe(copied(block.reveal))
+        if len(block.queries) and is_main_process():
+            for part, answer in self._answers(block):
+                if self.protocol.asks != "embed" and len(answer) != len(part.queries):
+                    raise RunError(
+                        f"{type(self.model).__name__} gave {len(answer)} answers to {len(part.queries)} queries"
+                    )
+                metric.update(part, answer if exam.readout is None else exam.readout(part, answer))
+        if not ahead and block.reveal is not None:
+            self.model.observe(copied(block.reveal))
 
-    # ---- taking up an interrupted run -----------------------------------------------------------------------
+    def _answers(self, block: Block) -> Iterator[tuple[Block, Tensor]]:
+        """A block, or parts of it that fit into memory, with the model's answers."""
+        device, asks = self.trainer.device, self.protocol.asks
+        if asks == "embed":
+            yield block, self.model.embed(block.queries.time.unique().to(device)).detach().cpu()
+            return
+        order = torch.randperm(len(block.queries), generator=self._generator(block))
+        if asks == "rank":
+            size = max(1, (_RANKED_CPU if device.type == "cpu" else _RANKED_GPU) // self._graph.num_nodes)
+            for chunk in order.split(size):
+                part = block[chunk]
+                yield part, self.model.rank(part.queries.to(device)).detach()
+            return
+        asked = block.queries if self._graph.directed else block.queries.oriented()
+        answers = [self.model.score(asked[chunk].to(device)).detach().cpu() for chunk in order.split(_SCORED)]
+        scores = torch.cat(answers)
+        if len(scores) != len(order):
+            raise RunError(f"{type(self.model).__name__} gave {len(scores)} answers to {len(order)} queries")
+        yield block, torch.empty_like(scores).index_copy_(0, order, scores)
+
+    def _generator(self, block: Block) -> torch.Generator:
+        """Decides the order of a block's questions; the same in every exam, run and process."""
+        return torch.Generator().manual_seed(derived_seed(self._seed, block.step & 0xFFFFFFFF))
+
+    # ---- what came out ----------------------------------------------------------------------------------------
+
+    def results(self) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Metrics by name, those of a named exam with its name in front, and the steps of the main exam."""
+        found: dict[str, float] = {}
+        for name, metric in self.metrics.items():
+            found |= {f"{name}_{key}" if name else key: value for key, value in metric.compute().items()}
+        steps = self.metrics[""].per_step() if "" in self.metrics else []
+        return found | self.model.describe(), steps
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the metrics keep for figures, those of a named exam with its name in front."""
+        return {
+            f"{name}_{key}" if name else key: value
+            for name, metric in self.metrics.items()
+            for key, value in metric.arrays().items()
+        }
+
+    # ---- taking up an interrupted run -------------------------------------------------------------------------
 
     @property
     def _path(self) -> Path:
@@ -212,80 +249,56 @@ class Story:
     def _keep(self) -> None:
         if not is_main_process():
             return
-        self._count_time()
         content = {
             "done": self.done,
+            "stateful": self.fits.path(self._number).is_file(),
             "queries": self.queries,
-            "seconds": self.seconds,
+            "seconds": self.timer.seconds,
             "trained": [self.trainer.steps, self.trainer.seconds],
             "fingerprint": self.fingerprint,
-            "model": dict(self.model.state_dict()),
-            "metrics": {name: [part.cpu() for part in parts] for name, parts in self.metrics.metric_state.items()},
+            "metrics": {
+                exam: {name: [part.cpu() for part in parts] for name, parts in metric.metric_state.items()}
+                for exam, metric in self.metrics.items()
+            },
         }
         save_tensors(content, self._path)
-        for stale in self.folder.glob("episode-*"):
-            stale.unlink()
 
     def _restore(self) -> None:
         if not self._path.is_file():
             return
         kept = torch.load(self._path, weights_only=True)
-        self.done, self.queries, self.seconds = kept["done"], kept["queries"], kept["seconds"]
+        if kept["stateful"] and not self.fits.path(kept["done"] - 1).is_file():
+            return  # its fits were deleted: a warm start has nothing to go on from
+        self.done, self.queries, self.fingerprint = kept["done"], kept["queries"], kept["fingerprint"]
+        self.timer.seconds |= kept["seconds"]
         self.trainer.steps, self.trainer.seconds = kept["trained"]
-        self.fingerprint = kept["fingerprint"]
-        self.model.load_state_dict(kept["model"])
-        for name, parts in kept["metrics"].items():
-            setattr(self.metrics, name, parts)
+        self._kept = kept["metrics"]
+
+    def clear(self) -> None:
+        """Remove what was kept for resuming; fits and logs stay."""
+        self._path.unlink(missing_ok=True)
 
 
-def _chained(fingerprint: str, block: Block) -> str:
+def derived_seed(*numbers: int) -> int:
+    """A seed of its own for every episode and block, so that a resumed run draws as an uninterrupted one does."""
+    return int(np.random.SeedSequence([number & 0xFFFFFFFFFFFFFFFF for number in numbers]).generate_state(1)[0])
+
+
+def copied(graph: TemporalGraph) -> TemporalGraph:
+    """The same graph on arrays of its own: nothing lies behind them, and what is written there stays there."""
+    tensors = {f.name: value for f in dataclasses.fields(graph) if isinstance(value := getattr(graph, f.name), Tensor)}
+    return dataclasses.replace(graph, **{name: value.clone() for name, value in tensors.items()})
+
+
+def chained(fingerprint: str, block: Block) -> str:
     """The hash of all that was asked, one block longer; equal hashes prove that two runs met the same negatives."""
     digest = hashlib.sha256(fingerprint.encode())
-    for part in (*block.queries._parts(), block.answers):
+    for part in (*block.queries.parts(), block.answers):
         if part is not None:
             digest.update(part.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _load(config: DictConfig, values: dict[str, Any], view: str, record: Record) -> TemporalGraph:
-    where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"], values["progress"])
-    dataset = build(config.data, where=where) if _takes_where(config) else build(config.data)
-    graph = dataset.load(view)
-    if not len(graph):
-        raise DataError(f"dataset '{dataset.name}' has no events left; widen data.span or data.window")
-    record.provenance = dataset.provenance()
-    record.checksums["graph"] = graph.checksum()
-    record.sizes = {"nodes": graph.num_nodes, "events": len(graph), "relations": graph.num_relations}
-    if graph.num_steps is not None:
-        record.sizes["steps"] = graph.num_steps
-    return graph
-
-
-def _takes_where(config: DictConfig) -> bool:
-    return "where" in read_class(config.data["_target_"]).parameters
-
-
-def _check_needs(model: Model, graph: TemporalGraph, identity: Identity) -> None:
-    offers = {"snapshots": graph.num_steps is not None, "undirected": not graph.directed}
-    lacking = [need for need in sorted(model.needs) if not offers[need]]
-    if lacking:
-        raise ConfigError(
-            f"model={identity.model} needs {', '.join(lacking)}, which data={identity.data} does not offer under "
-            f"protocol={identity.protocol}; set data.window for snapshots, data.directed=false for an undirected graph"
-        )
-
-
-def _logger(config: DictConfig, folder: Path, identity: Identity) -> Any:
-    return build(config.logger, folder=str(folder), run=str(identity)).lightning() if is_main_process() else False
-
-
-def _episode_seed(seed: int, number: int) -> int:
-    """Every episode has a stream of its own, so that a resumed run draws as an uninterrupted one does."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def _clear(folder: Path) -> None:
-    """Remove what was kept for resuming; logs stay."""
-    for pattern in ("episode-*", "story.pt"):
-        for path in folder.glob(pattern):
-            path.unlink()
+def _noted(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A running state that later events do not reach."""
+    return {name: part.clone() for name, part in state.items()}

@@ -294,7 +294,7 @@ class _Best(Callback):
     def __init__(self, selection: Selection, offset: int):
         self._selection, self._offset = selection, offset
         self._values: dict[str, float] = {}
-        self._waited, self._state, self._running = 0, {}, {}
+        self._waited, self._state = 0, {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         # The checkpoint of a resumed fit may be that of its last step.
@@ -315,7 +315,10 @@ class _Best(Callback):
             trainer.logger.log_metrics(logged, step=self._offset + step)
         if self._better(values):
             self._values, self._waited = values, 0
-            self._state, self._running = _copied(module.state_dict()), _copied(_running_state(module))
+            self._state = {
+                name: part.detach().clone() if isinstance(part, Tensor) else part
+                for name, part in module.state_dict().items()
+            }
         else:
             self._waited += 1
             trainer.should_stop = trainer.should_stop or self._waited >= self._selection.patience
@@ -331,27 +334,15 @@ class _Best(Callback):
         return self._values
 
     def restore(self, module: pl.LightningModule) -> None:
-        """Bring the best state back, with the running state that belongs to it, if the model was ever judged."""
+        """Bring the best state back, if the model was ever judged: parameters, and the memory that belongs to them."""
         if self._state:
             module.load_state_dict(self._state)
-            if self._running:
-                module.restore(self._running)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"values": self._values, "waited": self._waited, "state": self._state, "running": self._running}
+        return {"values": self._values, "waited": self._waited, "state": self._state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._values, self._waited = state["values"], state["waited"]
-        self._state, self._running = state["state"], state["running"]
-
-
-def _running_state(module: pl.LightningModule) -> dict[str, Any]:
-    """Of a model; a part of a model that is trained by itself has none."""
-    return module.running_state() if hasattr(module, "running_state") else {}
-
-
-def _copied(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: part.detach().clone() if isinstance(part, Tensor) else part for name, part in state.items()}
+        self._values, self._waited, self._state = state["values"], state["waited"], state["state"]
 
 
 class _RandomState(Callback):

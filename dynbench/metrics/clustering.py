@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -10,6 +12,9 @@ from torch import Tensor
 
 from dynbench.errors import DataError
 from dynbench.metrics.base import BlockMetric
+
+if TYPE_CHECKING:
+    from dynbench.contract import Block
 
 MEASURES = ("acc", "nmi", "ari", "f1")
 
@@ -96,7 +101,7 @@ class ClusteringMetrics(BlockMetric):
         super().__init__("steps", "counts", *MEASURES)
 
     def update(self, block: Block, answer: Tensor) -> None:
-        """Add ``(T, N) long`` clusters of the nodes of consecutive snapshots, the first of which is the block's step."""
+        """Add ``(T, N) long`` clusters of the nodes of consecutive snapshots; the block's step is the first."""
         self.add(block.step, answer, block.answers)
 
     def add(self, step: int, clusters: Tensor, labels: Tensor) -> None:

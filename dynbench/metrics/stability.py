@@ -7,6 +7,8 @@ length of all rows, so neither scale nor rotation of an embedding matters.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +16,9 @@ from torch import Tensor
 from dynbench.errors import DataError
 from dynbench.metrics.base import BlockMetric
 from dynbench.metrics.clustering import behaviours
+
+if TYPE_CHECKING:
+    from dynbench.contract import Block
 
 # Pairs of nodes of one time that are looked at; beyond, as many are drawn.
 MAX_PAIRS = 200_000

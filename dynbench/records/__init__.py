@@ -3,8 +3,8 @@
 from dynbench.records.record import (
     Identity,
     Record,
+    fit_key,
     identify,
-    identify_embeddings,
     identity_config,
     read,
     read_all,
@@ -17,8 +17,8 @@ from dynbench.records.record import (
 __all__ = [
     "Identity",
     "Record",
+    "fit_key",
     "identify",
-    "identify_embeddings",
     "identity_config",
     "read",
     "read_all",

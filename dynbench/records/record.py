@@ -119,11 +119,21 @@ def identify(values: dict[str, Any]) -> Identity:
     return Identity(*names, values["seed"], digest)
 
 
-def identify_embeddings(values: dict[str, Any]) -> Identity:
-    """The name of the embeddings of a whole graph, which no protocol has a part in."""
-    digest = _digest(_content(values, [group for group in _IDENTITY_GROUPS if group != "protocol"]))
-    model, data, budget = (values[group]["name"] for group in ("model", "data", "budget"))
-    return Identity(model, data, "embeddings", budget, values["seed"], digest)
+def fit_key(values: dict[str, Any]) -> str:
+    """Name of the fits of a run: runs that differ in what is asked only have the same one."""
+    model, protocol = (read_class(values[group]["_target_"]).attributes for group in ("model", "protocol"))
+    free = set(protocol.get("exam_settings", ())) | set(protocol.get("context_settings", ()))
+    if model.get("learns") == "context":
+        free -= set(protocol.get("context_settings", ()))
+    if model.get("selects") and protocol.get("validates"):
+        free -= set(protocol.get("validation_settings", ()))
+        plan = [values["protocol"]["name"], protocol.get("version", 1)]
+    else:
+        plan = [protocol.get("learning") or values["protocol"]["name"]]
+    plan.append({k: v for k, v in values["protocol"].items() if k not in free and k not in ("name", "_target_")})
+    digest = _digest([_content(values, [group for group in _IDENTITY_GROUPS if group != "protocol"]), plan])
+    names = (values[group]["name"] for group in ("model", "data", "budget"))
+    return "-".join([*names, f"s{values['seed']}", digest])
 
 
 def _content(values: dict[str, Any], groups: Iterable[str]) -> dict[str, Any]:
