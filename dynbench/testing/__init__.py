@@ -18,10 +18,12 @@ from dynbench.testing.models import (
     check_gradients,
     check_model,
     check_order,
+    check_replay,
     check_resume,
     check_resume_in_fit,
     check_saving,
     check_seeds,
+    check_small_state,
 )
 from dynbench.testing.protocols import (
     PROTOCOL_CHECKS,
@@ -33,12 +35,23 @@ from dynbench.testing.protocols import (
     check_same_pairs,
     check_stated,
 )
-from dynbench.testing.stage import altered, check_settings, directions, make, possible_pairs, tell, tiny_graph
+from dynbench.testing.stage import (
+    NotApplicable,
+    altered,
+    check_settings,
+    directions,
+    graph_for,
+    make,
+    possible_pairs,
+    tell,
+    tiny_graph,
+)
 
 __all__ = [
     "PAIR_CHECKS",
     "PROTOCOL_CHECKS",
     "ConstantModel",
+    "NotApplicable",
     "altered",
     "check_answers_unseen",
     "check_card",
@@ -51,14 +64,17 @@ __all__ = [
     "check_order",
     "check_protocol",
     "check_questions",
+    "check_replay",
     "check_resume",
     "check_resume_in_fit",
     "check_same_pairs",
     "check_saving",
     "check_seeds",
     "check_settings",
+    "check_small_state",
     "check_stated",
     "directions",
+    "graph_for",
     "make",
     "possible_pairs",
     "tell",

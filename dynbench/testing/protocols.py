@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,13 +12,15 @@ from torch import Tensor
 
 from dynbench.config.check import asked
 from dynbench.config.compose import read_choice
-from dynbench.contract import Block, Episode, Queries
-from dynbench.engine.trainer import Trainer
+from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.protocols.base import Protocol
 from dynbench.sampling.pairs import PairIndex
-from dynbench.testing.stage import check_settings, make, require, source, tell, tiny_graph
+from dynbench.testing.stage import NotApplicable, check_settings, graph_for, make, require, source, tell
+
+# Literals that name settings of the constructor.
+SETTINGS = ("context_settings", "validation_settings", "exam_settings")
 
 
 def check_protocol(name: str) -> None:
@@ -26,7 +29,8 @@ def check_protocol(name: str) -> None:
     check_stated(name)
     for directed in (False, True):
         for check in PROTOCOL_CHECKS:
-            check(name, directed)
+            with contextlib.suppress(NotApplicable):
+                check(name, directed)
 
 
 def check_stated(protocol: str) -> None:
@@ -37,51 +41,77 @@ def check_stated(protocol: str) -> None:
     require(stated.attributes.get("version") == kind.version, f"'version' of {protocol} is not written as a literal")
     require(kind.asks in ("score", "rank", "embed", None), f"{protocol} asks for '{kind.asks}', which no model answers")
     require(kind.view in ("snapshots", "events"), f"{protocol} wants a view '{kind.view}', which no dataset has")
+    require(kind.withholds in ("future", "pairs", "labels"), f"{protocol} withholds '{kind.withholds}'")
     require(type(kind.version) is int and kind.version >= 1, f"{protocol} has no version")
+    for name in ("learning", "validates", *SETTINGS):
+        found = stated.attributes.get(name, getattr(Protocol, name))
+        require(found == getattr(kind, name), f"'{name}' of {protocol} is not written as a literal")
+    for name in SETTINGS:
+        unknown = sorted(getattr(kind, name) - set(stated.parameters))
+        require(not unknown, f"'{name}' of {protocol} names {', '.join(unknown)}, which it does not accept")
 
 
 def check_episodes(protocol: str, directed: bool = False) -> None:
-    """As many episodes as announced, in order of time, each with a history from before what is asked."""
+    """As many episodes as announced, in order of time, each learning from what it may, whatever is withheld."""
     inner = make("protocol", protocol)
-    graph = tiny_graph(inner.view, directed)
+    graph = graph_for(inner, directed)
     episodes = list(inner.episodes(graph, 0))
     announced = inner.num_episodes(graph)
     require(len(episodes) == announced, f"{protocol} announces {announced} episodes and has {len(episodes)}")
     require((inner.asks is None) == (not episodes), f"{protocol} asks for '{inner.asks}' in {len(episodes)} episodes")
     last = -np.inf
     for episode in episodes:
-        blocks = list(episode.test)
-        require(bool(blocks), f"{protocol} asks nothing in '{episode.name}'")
-        times = [float(block.queries.time.min()) for block in blocks]
-        require(times == sorted(times), f"the blocks of '{episode.name}' of {protocol} are not in order of time")
-        require(times[0] >= last, f"{protocol} asks '{episode.name}' after a later one")
+        validates = episode.validation is not None
+        require(inner.validates or not validates, f"{protocol} offers a validation exam and does not declare it")
+        require(not validates or bool(episode.validation.select), f"{protocol} does not say what to select by")
+        for exam in episode.exams:
+            blocks = list(exam.blocks())
+            require(bool(blocks), f"{protocol} asks nothing in '{episode.name}'")
+            times = [float(block.queries.time.min()) for block in blocks if len(block.queries)]
+            require(times == sorted(times), f"the blocks of '{episode.name}' of {protocol} are not in order of time")
+            require(times[0] >= last, f"{protocol} asks '{episode.name}' after a later one")
+            if inner.withholds == "future":
+                _check_past(protocol, graph, episode, exam, times[0])
         last = times[0]
-        if not inner.forecasts:
-            continue
-        newest = float(episode.history.time.max())
-        require(newest < times[0], f"the history of '{episode.name}' of {protocol} reaches into what is asked")
-        known = graph.before(newest + 1)
-        same = all(torch.equal(getattr(episode.history, part), getattr(known, part)) for part in ("src", "dst", "time"))
-        require(same, f"the history of '{episode.name}' of {protocol} is not what happened up to then")
-        steps = [block.step for block in blocks]
-        require(steps == sorted(set(steps)), f"blocks of one step must come as one in '{episode.name}' of {protocol}")
+
+
+def _check_past(protocol: str, graph: TemporalGraph, episode: Episode, exam: Exam, start: float) -> None:
+    """What is learnt from, and what is known, is what happened before; nothing is known that did not happen."""
+    known = episode.context if exam.context is None else exam.context
+    for what, parts in (("known", [known]), ("learnt from", episode.train.values())):
+        for part in parts:
+            newest = float(part.time.max())
+            require(newest < start, f"what is {what} in '{episode.name}' of {protocol} reaches into what is asked")
+            past = graph.before(newest + 1)
+            same = all(torch.equal(getattr(part, key), getattr(past, key)) for key in ("src", "dst", "time"))
+            held_out = graph.num_steps is None and what == "learnt from" and len(part) < len(past)
+            require(
+                same or held_out, f"what is {what} in '{episode.name}' of {protocol} is not what happened up to then"
+            )
 
 
 def check_questions(protocol: str, directed: bool = False) -> None:
     """Labelled pairs: positives are links, negatives never, no pair twice, classes balanced or all pairs asked."""
     inner = make("protocol", protocol)
-    graph = tiny_graph(inner.view, directed)
-    if not inner.forecasts:
-        return
-    for episode in inner.episodes(graph, 0):
-        for block in [*episode.test, *episode.validation]:
+    graph = graph_for(inner, directed)
+    if inner.withholds != "future" or inner.asks == "rank" or graph.num_steps is None:
+        raise NotApplicable(f"{protocol} asks about no labelled pairs of snapshots")
+    episodes = list(inner.episodes(graph, 0))
+    if not episodes:
+        raise NotApplicable(f"{protocol} asks nothing")
+    for episode in episodes:
+        for block in _blocks(episode):
             require(len(block.queries) == len(block.answers), f"{protocol} has answers without queries")
-            if block.queries.dst is None:
-                continue
             sets = [(block.queries, block.answers), *([block.support] if block.support else [])]
             for queries, answers in sets:
                 _check_labels(protocol, graph, queries, answers)
         _check_disjoint(protocol, graph, episode)
+
+
+def _blocks(episode: Episode) -> list[Block]:
+    """All that is asked, for validation and in the exams."""
+    validation = [] if episode.validation is None else [episode.validation]
+    return [block for exam in (*episode.exams, *validation) for block in exam.blocks()]
 
 
 def _check_labels(protocol: str, graph: TemporalGraph, queries: Queries, answers: Tensor) -> None:
@@ -98,14 +128,14 @@ def _check_labels(protocol: str, graph: TemporalGraph, queries: Queries, answers
 
 
 def _check_disjoint(protocol: str, graph: TemporalGraph, episode: Episode) -> None:
-    """No link that is asked about is given away for model selection or for the protocol's own read-out."""
-    given = [(block.queries, block.answers) for block in episode.validation if block.queries.dst is not None]
-    given += [block.support for block in episode.test if block.support]
+    """No link that is tested is given away for model selection or for the protocol's own readout."""
+    tests = [block for exam in episode.exams for block in exam.blocks() if block.fold == "test"]
+    given = [] if episode.validation is None else [(b.queries, b.answers) for b in episode.validation.blocks()]
+    given += [block.support for block in tests if block.support]
     links = torch.cat([_keys(graph, queries[answers == 1]) for queries, answers in given] or [torch.empty(0).long()])
-    for block in episode.test:
-        if block.queries.dst is not None:
-            tested = _keys(graph, block.queries[block.answers == 1])
-            require(not bool(torch.isin(tested, links).any()), f"{protocol} gives away links that it asks about")
+    for block in tests:
+        tested = _keys(graph, block.queries[block.answers == 1])
+        require(not bool(torch.isin(tested, links).any()), f"{protocol} gives away links that it asks about")
 
 
 def _keys(graph: TemporalGraph, queries: Queries) -> Tensor:
@@ -115,7 +145,7 @@ def _keys(graph: TemporalGraph, queries: Queries) -> Tensor:
 def check_same_pairs(protocol: str, directed: bool = False) -> None:
     """The seed alone decides what is asked; neither torch's nor NumPy's global state plays a part or is moved."""
     inner = make("protocol", protocol)
-    graph = tiny_graph(inner.view, directed)
+    graph = graph_for(inner, directed)
     told = []
     for other in (1, 2):
         torch.manual_seed(other)
@@ -129,12 +159,13 @@ def check_same_pairs(protocol: str, directed: bool = False) -> None:
 
 
 def _asked(protocol: Protocol, graph: TemporalGraph, seed: int) -> list[Block]:
-    return [block for episode in protocol.episodes(graph, seed) for block in (*episode.test, *episode.validation)]
+    """All blocks of all exams, each exam gone through twice: it may not matter how often it is played."""
+    return [block for episode in protocol.episodes(graph, seed) for _ in range(2) for block in _blocks(episode)]
 
 
 def _equal(ones: Sequence[Block], others: Sequence[Block]) -> bool:
     def parts(block: Block) -> list[Tensor]:
-        return [part for part in (*block.queries._parts(), block.answers) if part is not None]
+        return [part for part in (*block.queries.parts(), block.answers) if part is not None]
 
     return len(ones) == len(others) and all(
         torch.equal(a, b)
@@ -148,9 +179,9 @@ class ConstantModel(Model):
 
     answers = frozenset({"score", "rank", "embed"})
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
+    def condition(self, context: TemporalGraph) -> None:
         """Remember the number of nodes."""
-        self.num_nodes = history.num_nodes
+        self.num_nodes = context.num_nodes
 
     def score(self, queries: Queries) -> Tensor:
         """Zeros."""
@@ -164,23 +195,14 @@ class ConstantModel(Model):
         """Ones."""
         return torch.ones(len(times), self.num_nodes, 2)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The number of nodes."""
-        return {"num_nodes": torch.tensor(self.num_nodes)}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore it."""
-        self.num_nodes = int(state["num_nodes"])
-
 
 def check_chance(protocol: str, directed: bool = False) -> None:
     """A model that tells nothing apart gets an AUC of one half, per step, averaged and pooled, or the middle rank."""
     inner = make("protocol", protocol)
-    if inner.asks is None:
-        return
-    graph = tiny_graph(inner.view, directed)
-    story = tell(ConstantModel(), inner, graph)
-    overall, steps = story.metrics.compute(), story.metrics.per_step()
+    if inner.asks is None or inner.withholds == "labels":
+        raise NotApplicable(f"{protocol} asks about no links")
+    graph = graph_for(inner, directed)
+    overall, steps = tell(ConstantModel(), inner, graph).results()
     areas = {name: value for name, value in overall.items() if name.rpartition("_")[2] == "auc"}
     areas |= {f"auc of step {row['step']}": row["auc"] for row in steps if row.get("auc") is not None}
     wrong = {name: value for name, value in areas.items() if value != 0.5}

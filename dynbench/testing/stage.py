@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from torch import Tensor
 from dynbench.config.check import answers, asked, check_group, resolved
 from dynbench.config.compose import choice_path, choices, compose, enable_plugins, read_choice
 from dynbench.config.source import ClassSource, read_class
-from dynbench.contract import Block, Episode
-from dynbench.engine.loop import Story, build
+from dynbench.contract import Block, Episode, Exam
+from dynbench.engine.loop import Loop
+from dynbench.engine.session import build
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
@@ -85,13 +87,16 @@ def check_settings(group: str, name: str) -> None:
 
 
 @cache
-def tiny_graph(view: str = "snapshots", directed: bool = False, seed: int = 0) -> TemporalGraph:
-    """Twenty nodes and ten snapshots with lasting links, latecomers, a silent node and self-loops.
+def tiny_graph(
+    view: str = "snapshots", directed: bool = False, seed: int = 0, relations: bool = False
+) -> TemporalGraph:  # fmt: skip
+    """Twenty nodes and ten snapshots with lasting links, latecomers, a silent node, self-loops and features.
 
     Args:
-        view: ``snapshots``, or ``events`` for the same events at integer times of their own.
+        view: ``snapshots``, or ``events`` for the same events at integer times of their own, some of which are equal.
         directed: Whether ``(i, j)`` and ``(j, i)`` differ.
         seed: Seed of the draws.
+        relations: Whether events have one of three relations.
     """
     draw = np.random.default_rng(seed)
     nodes, per_step = 20, 24
@@ -99,31 +104,41 @@ def tiny_graph(view: str = "snapshots", directed: bool = False, seed: int = 0) -
     awake = np.minimum(10 + step, nodes - 1)  # one more node per step; the last one never comes
     src = draw.integers(0, awake)
     dst = (src + draw.integers(0, 4, len(step))) % awake  # near ones on a ring, so that links return; 0 is a loop
+    between = np.sort(draw.integers(0, 100, (STEPS, per_step)), axis=1).ravel()
+    fields: dict[str, Any] = {"node_features": draw.random((nodes, 3))}
+    if relations:
+        fields["relation"] = (src + dst) % 3
     if view == "events":
-        time = step * 100 + np.sort(draw.integers(0, 100, (STEPS, per_step)), axis=1).ravel()
-        return TemporalGraph.from_events(src, dst, time, nodes, directed=directed, seconds=1.0)
+        fields["edge_features"] = draw.random((len(step), 2))
+        return TemporalGraph.from_events(
+            src, dst, step * 100 + between, nodes, directed=directed, seconds=1.0, **fields
+        )
     labels = torch.arange(nodes).expand(STEPS, -1) // 7  # three classes that stay
-    graph = TemporalGraph.from_events(src, dst, step, nodes, directed=directed, node_labels=labels)
+    graph = TemporalGraph.from_events(src, dst, step, nodes, directed=directed, node_labels=labels, **fields)
     return graph.snapshots(graph.time, STEPS)
 
 
-def altered(graph: TemporalGraph, cut: float) -> TemporalGraph:
-    """The same graph with other links, other weights and other newcomers from time ``cut`` on."""
-    late = graph.time >= cut
-    src = torch.where(late, (graph.src * 7 + 3) % graph.num_nodes, graph.src)
-    dst = torch.where(late, (graph.dst * 3 + 5) % graph.num_nodes, graph.dst)
-    weight = None if graph.weight is None else torch.where(late, graph.weight + 5, graph.weight)
-    other = TemporalGraph.from_events(
-        src,
-        dst,
-        graph.time,
-        graph.num_nodes,
-        weight=weight,
-        directed=graph.directed,
-        seconds=graph.seconds,
-        node_labels=graph.node_labels,
+def graph_for(protocol: Protocol, directed: bool) -> TemporalGraph:
+    """The tiny graph that a protocol asks about; only rankings have relations."""
+    return tiny_graph(protocol.view, directed, relations=protocol.asks == "rank")
+
+
+def altered(graph: TemporalGraph, late: Tensor) -> TemporalGraph:
+    """The same graph with other links, relations, weights, features and newcomers where ``late (E,) bool`` says."""
+
+    def other(values: Tensor | None, changed: Callable[[Tensor], Tensor]) -> Tensor | None:
+        mask = late if values is None or values.dim() == 1 else late[:, None]
+        return None if values is None else torch.where(mask, changed(values), values)
+
+    changed = dataclasses.replace(
+        graph,
+        src=other(graph.src, lambda ids: (ids * 7 + 3) % graph.num_nodes),
+        dst=other(graph.dst, lambda ids: (ids * 3 + 5) % graph.num_nodes),
+        relation=other(graph.relation, lambda ids: (ids + 1) % graph.num_relations),
+        weight=other(graph.weight, lambda values: values + 5),
+        edge_features=other(graph.edge_features, lambda values: 1 - values),
     )
-    return other if graph.num_steps is None else other.snapshots(other.time, graph.num_steps)
+    return changed if graph.num_steps is None else changed.snapshots(changed.time, graph.num_steps)
 
 
 # ---- stories --------------------------------------------------------------------------------------------------
@@ -131,6 +146,27 @@ def altered(graph: TemporalGraph, cut: float) -> TemporalGraph:
 
 class Interruption(Exception):
     """Stands for the end of a process."""
+
+
+class NotApplicable(Exception):
+    """A check has nothing to look at; says why."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Heard:
+    """An answer of the model, with what it was an answer to; a part of a block where that was cut for memory."""
+
+    number: int
+    exam: str
+    block: Block
+    answer: Tensor
+
+    def until(self, time: float) -> Tensor:
+        """The part that answers questions about times up to ``time``; all of an embedding."""
+        asked = self.block.queries
+        return (
+            self.answer[asked.time <= time] if len(self.answer) == len(asked) and asked.dst is not None else self.answer
+        )
 
 
 class Overheard(Protocol):
@@ -143,20 +179,21 @@ class Overheard(Protocol):
         stop: Number of the episode before which the run breaks off.
 
     Attributes:
-        heard: The model's answers, a tensor per block.
-        last: The block asked last.
+        heard: The model's answers.
         number: The episode that is being played.
+        directed: Whether the graph is; set by who plays.
+        episode: The same, as it was handed out.
     """
 
     def __init__(
         self, inner: Protocol, edit: Edit | None = None, interrupt: int | None = None, stop: int | None = None
     ):
         self.inner, self.edit, self.interrupt, self.stop = inner, edit, interrupt, stop
-        self.asks, self.view, self.metrics = inner.asks, inner.view, inner.metrics
-        self.measures_validation = inner.measures_validation
-        self.heard: list[Tensor] = []
-        self.last: Block | None = None
+        self.asks, self.view, self.withholds = inner.asks, inner.view, inner.withholds
+        self.heard: list[Heard] = []
         self.number = -1
+        self.directed = False
+        self.episode: Episode | None = None
 
     def num_episodes(self, graph: TemporalGraph) -> int:
         """``EPISODES`` at most."""
@@ -168,34 +205,35 @@ class Overheard(Protocol):
             if number == self.stop:
                 raise Interruption
             self.number = number
-            yield self.edit(number, episode) if self.edit else episode
+            self.episode = self.edit(number, episode) if self.edit else episode
+            exams = [dataclasses.replace(exam, readout=partial(self._hear, exam)) for exam in self.episode.exams]
+            yield dataclasses.replace(self.episode, exams=exams)
 
-    def read(self, block: Block, answer: Tensor) -> Tensor:
-        """Write the answer down, or break off."""
+    def _hear(self, exam: Exam, block: Block, answer: Tensor) -> Tensor:
+        """Write an answer down, or break off."""
         if self.number == self.interrupt:
             raise Interruption
-        self.last = block
-        self.heard.append(answer.clone())
-        return self.inner.read(block, answer)
-
-    def metrics(self) -> Any:
-        """Those of the protocol that asks."""
+        self.heard.append(Heard(self.number, exam.name, block, answer.clone()))
+        return answer if exam.readout is None else exam.readout(block, answer)
 
 
-def tell(model: Model, protocol: Protocol, graph: TemporalGraph, seed: int = 0, folder: Path | None = None) -> Story:
-    """Play a story as a run does; with a ``folder``, go on from what is kept there."""
+def tell(
+    model: Model, protocol: Protocol, graph: TemporalGraph, seed: int = 0, folder: Path | None = None,
+    fits: Path | None = None,
+) -> Loop:  # fmt: skip
+    """Play a story as a run does; with a ``folder``, go on from what is kept there; with ``fits``, use those."""
     with tempfile.TemporaryDirectory() as place:
         trainer = Trainer()
         if folder is not None:
             trainer.prepare(folder=folder, checkpoint_seconds=1e-6)
-        story = Story(model, protocol, trainer, folder or Path(place))
-        story.tell(graph, seed)
-    return story
+        loop = Loop(model, protocol, trainer, folder or Path(place), fits)
+        loop.play(graph, seed)
+    return loop
 
 
 def first_episodes(protocol: Protocol, directed: bool) -> tuple[TemporalGraph, list[Episode]]:
     """The tiny graph and what a protocol makes of it."""
-    graph = tiny_graph(protocol.view, directed)
+    graph = graph_for(protocol, directed)
     return graph, list(itertools.islice(protocol.episodes(graph, 0), EPISODES))
 
 

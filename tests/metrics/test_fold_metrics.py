@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
+from dynbench.contract import Block, Queries
 from dynbench.errors import RunError
 from dynbench.metrics.links import (
     FoldMetrics,
@@ -18,6 +19,12 @@ from dynbench.metrics.links import (
     reliability,
     to_probabilities,
 )
+
+
+def add(metrics, step, scores, labels, fold="test", groups=None):
+    """Answer a block of labelled pairs."""
+    nodes = torch.zeros(len(labels), dtype=torch.long)
+    metrics.update(Block(step, Queries(nodes, nodes, nodes), labels, groups=groups, fold=fold), scores)
 
 
 def fold(seed, n=400, ties=False):
@@ -91,7 +98,7 @@ def accumulated(scale="logit"):
     for step, name in ((3, "validation"), (4, "validation"), (5, "test"), (6, "test")):
         scores, labels = fold(step)
         groups = torch.where(labels == 1, 1 + (torch.arange(len(labels)) % 2), 0)
-        metrics.update(step, torch.logit(scores.clamp(0.01, 0.99)), labels, fold=name, groups=groups)
+        add(metrics, step, torch.logit(scores.clamp(0.01, 0.99)), labels, fold=name, groups=groups)
         parts.setdefault(name, []).append((scores.clamp(0.01, 0.99).float(), labels, groups))
     return metrics, {name: [torch.cat(p) for p in zip(*blocks, strict=True)] for name, blocks in parts.items()}
 
@@ -133,8 +140,8 @@ def test_kept_scores_are_those_measured():
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_in_a_fold_is_refused(label):
     metrics = FoldMetrics()
-    metrics.update(1, torch.rand(4), torch.full((4,), label), fold="validation")
-    metrics.update(2, torch.rand(4), torch.tensor([0, 1, 0, 1]))
+    add(metrics, 1, torch.rand(4), torch.full((4,), label), fold="validation")
+    add(metrics, 2, torch.rand(4), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(RunError, match=r"the validation fold has \d links and \d non-links"):
         metrics.compute()
 
@@ -143,4 +150,4 @@ def test_an_empty_fold_and_a_score_that_is_no_number():
     with pytest.raises(RunError, match="no pair of the test fold"):
         FoldMetrics().compute()
     with pytest.raises(RunError, match="1 of 2 scores of step 7 are NaN or infinite"):
-        FoldMetrics().update(7, torch.tensor([0.0, float("nan")]), torch.tensor([0, 1]))
+        add(FoldMetrics(), 7, torch.tensor([0.0, float("nan")]), torch.tensor([0, 1]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reference import metrics_slow as slow
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from dynbench.contract import Block, Queries
 from dynbench.errors import RunError
 from dynbench.metrics.steps import LinkMetrics, auc, average_precision
 
@@ -48,11 +49,17 @@ def test_scores_that_differ_in_their_last_digit_are_no_ties():
     assert auc(scores, torch.tensor([1, 0])) == 0.0
 
 
+def add(metrics, step, scores, labels):
+    """Answer a block of labelled pairs."""
+    nodes = torch.zeros(len(labels), dtype=torch.long)
+    metrics.update(Block(step, Queries(nodes, nodes, nodes), labels), scores)
+
+
 def by_hand() -> LinkMetrics:
     """Two steps: in the first 3 of 4 pairs are in order, in the second all; the second's scores lie below."""
     metrics = LinkMetrics()
-    metrics.update(1, torch.tensor([9.0, 6.0, 7.0, 5.0]), torch.tensor([1, 1, 0, 0]))
-    metrics.update(2, torch.tensor([4.0, 1.0]), torch.tensor([1, 0]))
+    add(metrics, 1, torch.tensor([9.0, 6.0, 7.0, 5.0]), torch.tensor([1, 1, 0, 0]))
+    add(metrics, 2, torch.tensor([4.0, 1.0]), torch.tensor([1, 0]))
     return metrics
 
 
@@ -74,7 +81,7 @@ def test_steps_by_hand():
 
 def test_without_pooling_there_is_no_micro():
     metrics = LinkMetrics(pooled=False)
-    metrics.update(1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
+    add(metrics, 1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
     assert metrics.compute() == {"macro_auc": 1.0, "macro_ap": 1.0}
     assert metrics.scores == []
 
@@ -84,7 +91,7 @@ def test_without_pooling_there_is_no_micro():
 def test_a_constant_per_step_gets_one_half_if_the_classes_are_balanced(steps):
     metrics = LinkMetrics()
     for step, (count, value) in enumerate(steps):
-        metrics.update(step, torch.full((2 * count,), value), torch.tensor([1, 0] * count))
+        add(metrics, step, torch.full((2 * count,), value), torch.tensor([1, 0] * count))
     overall = metrics.compute()
     assert overall["macro_auc"] == 0.5
     assert overall["micro_auc"] == pytest.approx(0.5)
@@ -92,8 +99,8 @@ def test_a_constant_per_step_gets_one_half_if_the_classes_are_balanced(steps):
 
 def test_micro_sees_levels_that_macro_does_not():
     metrics = LinkMetrics()
-    metrics.update(1, torch.tensor([3.0, 2.0, 2.0]), torch.tensor([1, 1, 0]))
-    metrics.update(2, torch.tensor([-3.0, -4.0]), torch.tensor([1, 0]))
+    add(metrics, 1, torch.tensor([3.0, 2.0, 2.0]), torch.tensor([1, 1, 0]))
+    add(metrics, 2, torch.tensor([-3.0, -4.0]), torch.tensor([1, 0]))
     assert metrics.compute()["macro_auc"] == pytest.approx((0.75 + 1) / 2)
     assert metrics.compute()["micro_auc"] == pytest.approx((2 + 1.5 + 1) / 6)
 
@@ -102,34 +109,34 @@ def test_micro_sees_levels_that_macro_does_not():
 def test_scores_that_are_no_numbers(value):
     metrics = LinkMetrics()
     with pytest.raises(RunError, match=r"1 of 3 scores of step 7 are NaN or infinite; the model has diverged"):
-        metrics.update(7, torch.tensor([0.0, value, 1.0]), torch.tensor([0, 1, 1]))
+        add(metrics, 7, torch.tensor([0.0, value, 1.0]), torch.tensor([0, 1, 1]))
 
 
 @pytest.mark.parametrize("labels", [[1, 1], [0, 0], []])
 def test_a_step_with_one_class_is_skipped_and_shown(labels):
     metrics = LinkMetrics()
-    metrics.update(1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
-    metrics.update(2, torch.zeros(len(labels)), torch.tensor(labels))
+    add(metrics, 1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
+    add(metrics, 2, torch.zeros(len(labels)), torch.tensor(labels))
     assert metrics.compute()["macro_auc"] == 1.0
     assert metrics.per_step()[1] == {"step": 2, "n": len(labels), "auc": None, "ap": None}
 
 
 def test_a_skipped_step_still_counts_in_the_pool():
     metrics = LinkMetrics()
-    metrics.update(1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
-    metrics.update(2, torch.tensor([0.0]), torch.tensor([1]))
+    add(metrics, 1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
+    add(metrics, 2, torch.tensor([0.0]), torch.tensor([1]))
     assert metrics.compute()["micro_auc"] == 0.5
 
 
 def test_nothing_but_steps_with_one_class():
     metrics = LinkMetrics()
-    metrics.update(1, torch.tensor([2.0, 1.0]), torch.tensor([1, 1]))
+    add(metrics, 1, torch.tensor([2.0, 1.0]), torch.tensor([1, 1]))
     with pytest.raises(RunError, match="no step has both links and non-links"):
         metrics.compute()
 
 
 def test_scores_are_kept_without_their_graph():
     metrics = LinkMetrics()
-    metrics.update(1, torch.tensor([2.0, 1.0], requires_grad=True, dtype=torch.double), torch.tensor([1, 0]))
+    add(metrics, 1, torch.tensor([2.0, 1.0], requires_grad=True, dtype=torch.double), torch.tensor([1, 0]))
     assert metrics.scores[0].dtype == torch.float32
     assert not metrics.scores[0].requires_grad

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dynbench.contract import Queries
+from dynbench.contract import Block, Queries
 from dynbench.errors import RunError
 from dynbench.graph import TemporalGraph
-from dynbench.graph.facts import KnownAnswers, with_inverses
+from dynbench.graph.facts import FactIndex, with_inverses
 from dynbench.metrics.ranks import RankMetrics, rank_counts, ranks
 
 # Five entities, one relation of two, two steps.
@@ -43,7 +43,7 @@ def _random(seed: int, queries: int = 200, nodes: int = 37, values: int = 4):
 
 
 def _filters(graph: TemporalGraph, queries: Queries):
-    return [KnownAnswers(graph, timed).of(queries) for timed in (False, True)]
+    return [FactIndex(graph, timed).answers(queries.src, queries.relation, queries.time) for timed in (False, True)]
 
 
 def _slow(graph: TemporalGraph, queries: Queries, targets, scores, filtered: str, ties: str) -> list[float]:
@@ -64,10 +64,10 @@ def _slow(graph: TemporalGraph, queries: Queries, targets, scores, filtered: str
 
 def test_known_answers_by_hand():
     asked = _queries([(0, 0, 1), (2, 2, 1), (4, 0, 0), (3, 1, 2), (2, 3, 3)], time=1)
-    static, timed = (KnownAnswers(HAND, timed).of(asked) for timed in (False, True))
+    static, timed = (FactIndex(HAND, timed).of(asked) for timed in (False, True))
     assert [part.tolist() for part in static] == [[0, 0, 0, 1, 1, 3, 4], [1, 2, 3, 0, 1, 2, 3]]
     assert [part.tolist() for part in timed] == [[0, 0, 1, 3, 4], [1, 3, 1, 2, 3]]
-    none = KnownAnswers(HAND.before(0), True).of(asked)
+    none = FactIndex(HAND.before(0), True).of(asked)
     assert [part.tolist() for part in none] == [[], []]
 
 
@@ -176,15 +176,36 @@ def test_nan_and_absent_targets_are_refused():
             rank_counts(scores, targets)
 
 
-def _answer(counts: torch.Tensor, side: int = 0) -> torch.Tensor:
-    sides = torch.full((len(counts), 1), side)
-    return torch.cat([sides, torch.zeros(len(counts), 1).long(), counts.flatten(1)], dim=1)
+class _LeftOut:
+    """A filter that leaves out given nodes of a query, found by its head."""
+
+    def __init__(self, nodes: dict[int, list[int]]):
+        self.nodes = nodes
+
+    def answers(self, head, relation, time):
+        pairs = [(row, node) for row, name in enumerate(head.tolist()) for node in self.nodes.get(name, ())]
+        return tuple(torch.tensor(pairs).reshape(-1, 2).unbind(1))
+
+
+def _asked(step: int, head: list[int], relation: int, answers: list[int]) -> Block:
+    heads = torch.tensor(head)
+    same = torch.full_like(heads, relation)
+    return Block(step, Queries(heads, None, torch.full_like(heads, step), same), torch.tensor(answers))
+
+
+def _scores(*tops: int) -> torch.Tensor:
+    """Rows of 12 scores with so many nodes above node 11; node 10 is level with it where anything is above."""
+    rows = torch.zeros(len(tops), 12)
+    for row, above in zip(rows, tops, strict=True):
+        row[:above], row[11] = 2, 1
+        row[10] = 1 if above else 0
+    return rows
 
 
 def test_metrics_by_hand():
-    metrics = RankMetrics(("static",))
-    metrics.update(3, _answer(torch.tensor([[[0, 1], [0, 1]], [[9, 2], [2, 2]]])), torch.zeros(2))
-    metrics.update(4, _answer(torch.tensor([[[2, 2], [1, 1]]]), side=1), torch.zeros(1))
+    metrics = RankMetrics({"static": _LeftOut({1: list(range(7)), 2: [0, 10]})}, num_relations=1)
+    metrics.update(_asked(3, [0, 1], 0, [11, 11]), _scores(0, 9))
+    metrics.update(_asked(4, [2], 1, [11]), _scores(2))
     found = metrics.compute()
     assert found["raw_mrr"] == pytest.approx((1 + 1 / 10.5 + 1 / 3.5) / 3)
     assert [found[f"raw_hits@{k}"] for k in (1, 3, 10)] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
@@ -206,12 +227,12 @@ def test_metrics_by_hand():
 def test_ties_by_name():
     found = {}
     for ties in TIES:
-        metrics = RankMetrics((), ties)
-        metrics.update(0, _answer(torch.tensor([[[0, 100]]])), torch.zeros(1))
+        metrics = RankMetrics({}, 1, ties)
+        metrics.update(_asked(0, [0], 0, [3]), torch.zeros(1, 100))
         found[ties] = metrics.compute()["raw_mrr"]
     assert found == pytest.approx({"optimistic": 1, "realistic": 1 / 50.5, "pessimistic": 1 / 100})
 
 
 def test_nothing_asked():
     with pytest.raises(RunError, match="no query was asked"):
-        RankMetrics(("static",)).compute()
+        RankMetrics({}).compute()

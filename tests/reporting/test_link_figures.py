@@ -9,11 +9,17 @@ from sklearn import metrics as reference
 
 from dynbench import records
 from dynbench.config.compose import choices
+from dynbench.contract import Block, Queries
 from dynbench.errors import ConfigError, DataError
 from dynbench.metrics import curves
 from dynbench.metrics.links import FoldMetrics, precision_at_k
 from dynbench.metrics.steps import LinkMetrics
 from dynbench.reporting import link_figures, make_figures
+
+
+def block(step, labels, fold="test"):
+    nodes = torch.zeros(len(labels), dtype=torch.long)
+    return Block(step, Queries(nodes, nodes, nodes), torch.from_numpy(labels), fold=fold)
 
 
 @pytest.fixture(params=["free", "logit"])
@@ -24,7 +30,7 @@ def kept(request, tmp_path):
     for step, fold in enumerate(("validation", "test")):
         labels = draw.integers(0, 2, 500)
         scores = np.round(draw.normal(labels, 1), 1)
-        metrics.update(step, torch.from_numpy(scores), torch.from_numpy(labels), fold=fold)
+        metrics.update(block(step, labels, fold), torch.from_numpy(scores))
     return records.write_arrays(metrics.arrays(), tmp_path / "scores" / "run.npz"), metrics
 
 
@@ -82,7 +88,7 @@ def test_without_a_validation_fold_there_is_no_threshold(tmp_path):
     draw, metrics = np.random.default_rng(1), LinkMetrics()
     for step in range(3):
         labels = draw.integers(0, 2, 200)
-        metrics.update(step, torch.from_numpy(draw.normal(labels, 1)), torch.from_numpy(labels))
+        metrics.update(block(step, labels), torch.from_numpy(draw.normal(labels, 1)))
     path = records.write_arrays(metrics.arrays(), tmp_path / "run.npz")
     written = link_figures.draw(path, tmp_path / "out", "A title")
     drawn = {file.stem for file in written} - {"points"}
