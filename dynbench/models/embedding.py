@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from dynbench.contract import Block
+from dynbench.contract import Selector
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
@@ -19,7 +19,7 @@ from dynbench.models.spectral.snapshots import adjacencies
 
 
 class SnapshotEmbedding(Model, ABC):
-    """Embeds all snapshots of a history at once; a subclass says how, in :meth:`embedded`.
+    """Embeds all snapshots of a graph at once; a subclass says how, in :meth:`embedded`.
 
     Times after the last snapshot that has a link get the embedding of that snapshot.
 
@@ -29,6 +29,7 @@ class SnapshotEmbedding(Model, ABC):
 
     answers = frozenset({"embed"})
     needs = frozenset({"snapshots", "undirected"})
+    learns = "context"
 
     def __init__(self, *, dim: int = 16):
         if dim < 1:
@@ -40,9 +41,9 @@ class SnapshotEmbedding(Model, ABC):
     def embedded(self, matrices: Sequence[sparse.csr_array]) -> np.ndarray:
         """``(T, N, D)`` embeddings of snapshots given as ``(N, N)`` symmetric matrices of zeros and ones."""
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Embed the history."""
-        self.embeddings = torch.from_numpy(np.ascontiguousarray(self.embedded(adjacencies(history)), dtype=np.float32))
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Embed the snapshots of the graph that is given."""
+        self.embeddings = torch.from_numpy(np.ascontiguousarray(self.embedded(adjacencies(train)), dtype=np.float32))
 
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, D)`` embeddings at snapshot indices."""

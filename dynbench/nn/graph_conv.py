@@ -1,7 +1,8 @@
 """Graph convolutions on edge lists: symmetric normalisation (GCN) and mean aggregation (GraphSAGE).
 
 Messages run from the source of an edge to its target. The normalised edges of a graph are computed once and used by
-every layer and epoch; a layer is a linear map and one weighted sum over edges.
+every layer and epoch; a layer is a linear map and one weighted sum over edges. ``edges`` of a layer's class prepares
+them for it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class GCNConv(nn.Module):
         inputs, outputs: Dimensions.
     """
 
+    edges = staticmethod(gcn_edges)
+
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(inputs, outputs))
@@ -80,6 +83,8 @@ class SAGEConv(nn.Module):
         inputs, outputs: Dimensions.
     """
 
+    edges = staticmethod(mean_edges)
+
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         self.neighbours = nn.Linear(inputs, outputs)
@@ -92,6 +97,8 @@ class SAGEConv(nn.Module):
 
 class PlainLayer(nn.Linear):
     """A linear layer in the place of a convolution; it looks at no edge."""
+
+    edges = staticmethod(mean_edges)
 
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """``(N, inputs)`` to ``(N, outputs)``."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,6 +23,11 @@ class PairIndex:
         self.num_nodes = graph.num_nodes
         self.directed = graph.directed
         self._keys = self.key(graph.time, graph.src, graph.dst).unique()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the keys are."""
+        return self._keys.device
 
     def key(self, step: Tensor | int, src: Tensor, dst: Tensor) -> Tensor:
         """One number per (step, pair)."""
@@ -67,6 +75,43 @@ def draw_pairs(pool: Tensor, known: Tensor, generator: torch.Generator | None = 
     second = _uniform_below(known - 1, generator)
     second = second + (second >= first)
     return pool[first], pool[second]
+
+
+def redrawn(
+    draw: Callable[[int], tuple[Tensor, Tensor]], refused: Callable[[Tensor, Tensor], Tensor], count: int, tries: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw pairs, and draw those that are refused again, each in its place.
+
+    Args:
+        draw: From a number to that many pairs.
+        refused: From pairs to a ``(Q,) bool`` mask of those that will not do.
+        count: Number of pairs.
+        tries: Times that anything is drawn again.
+
+    Returns:
+        Sources and destinations, and the positions of those that are still refused.
+    """
+    src, dst = draw(count)
+    bad = refused(src, dst).nonzero().squeeze(1)
+    for _ in range(tries):
+        if not len(bad):
+            break
+        src[bad], dst[bad] = draw(len(bad))
+        bad = bad[refused(src[bad], dst[bad])]
+    return src, dst, bad
+
+
+def draw_unlinked(index: PairIndex, step: int, count: int) -> tuple[Tensor, Tensor]:
+    """Uniform ordered pairs ``i != j`` of all nodes that are not linked at a step, with replacement.
+
+    In a graph that is all but complete, a linked pair may be left after a hundred draws.
+    """
+    pool = torch.arange(index.num_nodes, device=index.device)
+
+    def draw(number: int) -> tuple[Tensor, Tensor]:
+        return draw_pairs(pool, torch.full((number,), index.num_nodes, device=index.device))
+
+    return redrawn(draw, lambda src, dst: index.contains(step, src, dst), count, tries=100)[:2]
 
 
 def draw_non_edges(
@@ -123,6 +168,16 @@ def draw_of_each(step: Tensor, counts: Tensor, limit: int) -> Tensor:
     return shuffled[position < limit]
 
 
+class SampledPairs(NamedTuple):
+    """Edges and non-edges of several snapshots, each ``(Q,)``: steps, ends, 1.0 for an edge, and weights."""
+
+    step: Tensor
+    src: Tensor
+    dst: Tensor
+    linked: Tensor
+    weight: Tensor
+
+
 class EdgeSampler:
     """Draws edges of every snapshot of a history, and as many non-edges, in a few tensor operations.
 
@@ -145,6 +200,11 @@ class EdgeSampler:
         self.num_edges = torch.bincount(self.step, minlength=num_steps)
         ordered = self._known * (self._known - 1)
         self.num_non_edges = (ordered if history.directed else ordered // 2) - self.num_edges
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of the dataset."""
+        return len(self._pool)
 
     @property
     def seen(self) -> Tensor:
@@ -174,3 +234,24 @@ class EdgeSampler:
         src, dst = draw_pairs(self._pool, self._known[step])
         kept = ~self._index.contains(step, src, dst)
         return step[kept], src[kept], dst[kept]
+
+    def pairs(self, limit: int | None, weights: Literal["balanced", "unbiased", "none"]) -> SampledPairs:
+        """Edges of every snapshot and as many non-edges, with the weight of each in a sum over all pairs.
+
+        Args:
+            limit: Edges per snapshot; all of them when ``None``.
+            weights: What the sample stands for: all edges and as many non-edges (``balanced``), all edges and all
+                non-edges (``unbiased``), or itself (``none``).
+        """
+        edges = self.edges(limit)
+        others = self.non_edges(edges[0])
+        step, src, dst = (torch.cat(both) for both in zip(edges, others, strict=True))
+        linked = (torch.arange(len(step), device=step.device) < len(edges[0])).float()
+        if weights == "none":
+            return SampledPairs(step, src, dst, linked, torch.ones_like(linked))
+        standing_for = self.num_edges, self.num_edges if weights == "balanced" else self.num_non_edges
+        weight = [
+            (number / torch.bincount(drawn, minlength=self.num_steps).clamp(min=1))[drawn]
+            for number, drawn in zip(standing_for, (edges[0], others[0]), strict=True)
+        ]
+        return SampledPairs(step, src, dst, linked, torch.cat(weight))

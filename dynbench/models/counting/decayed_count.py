@@ -20,8 +20,8 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.models.counting.history import HistoryModel
 from dynbench.models.counting.neighborhood import link_counts
+from dynbench.models.history import HistoryModel
 from dynbench.sampling.adjacency import entries, shared_neighbors, union_adjacency, weighted_adjacency
 
 

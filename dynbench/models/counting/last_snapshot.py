@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.models.counting.history import HistoryModel
+from dynbench.models.history import HistoryModel
 from dynbench.sampling.adjacency import entries, weighted_adjacency
 
 

@@ -24,17 +24,15 @@ Deviations:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dynbench.contract import Block, Queries
-from dynbench.engine.trainer import Trainer
+from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.models.counting.history import HistoryModel
+from dynbench.models.history import HistoryModel
 from dynbench.sampling.adjacency import shared_neighbors, union_adjacency
 
 
@@ -49,17 +47,10 @@ class NeighborhoodModel(HistoryModel):
         super().__init__()
         self.snapshots = snapshots
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Replace the history."""
-        super().fit(self._recent(history), validation, trainer)
-
-    def observe(self, events: TemporalGraph) -> None:
-        """Append revealed events, or go over to the last snapshot among them."""
-        if self.snapshots == "all":
-            super().observe(events)
-        elif len(events):
-            self.history = self._recent(events).to("cpu")
-            self.count(self.history)
+    @property
+    def known(self) -> TemporalGraph:
+        """All events that are known, or those of the last snapshot."""
+        return self._recent(super().known)
 
     def _recent(self, events: TemporalGraph) -> TemporalGraph:
         return events if self.snapshots == "all" or not len(events) else events.step(int(events.time[-1]))

@@ -58,17 +58,13 @@ class BAS(NLSM):
         """A free table per snapshot."""
         return FreeTrajectory(num_steps, rows, dim, 2 * math.log(prior[1]), start_scale)
 
-    def grow(self, num_steps: int) -> None:
+    def grow(self, steps: int) -> None:
         """Add snapshots that start as the last one."""
-        self.nodes, self.matrices = self.nodes.extended(num_steps), self.matrices.extended(num_steps)
+        super().grow(steps)
+        self.nodes, self.matrices = self.nodes.extended(steps), self.matrices.extended(steps)
 
     def kl(self, mean: Tensor, log_variance: Tensor, wide: float, drift: float) -> Tensor:
         """Divergence per row, from the random walk or from the wide prior of every step."""
         if self.coupled:
             return super().kl(mean, log_variance, wide, drift)
         return standard_kl(mean, log_variance, wide)
-
-    def build_like(self, state: dict[str, Tensor]) -> None:
-        """Create parameters of the sizes found in a saved state."""
-        rows, matrices = state["nodes.table"], state["matrices.table"]
-        self.build(int(state["last_step"]) + 1, rows.shape[-2], matrices.shape[-1])

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from dynbench.errors import require_positive
-from dynbench.models.base import Model
+from dynbench.models.gradient import GradientModel
 from dynbench.nn.random_walk import random_walk_kl
 from dynbench.nn.trajectory import EvolvedTrajectory
 
 
-class LatentSpace(pl.LightningModule, Model):
+class LatentSpace(GradientModel):
     """Posteriors over the trajectories of nodes (psi) and of interaction matrices (theta), and their KL terms.
 
-    A subclass creates ``nodes`` and ``matrices`` in ``build``, which it calls in ``fit`` and, for a saved state, in
-    ``build_like``.
+    A subclass creates ``nodes`` and ``matrices`` in ``build``.
 
     Args:
         dim: Attributes per node, K.
@@ -51,8 +49,7 @@ class LatentSpace(pl.LightningModule, Model):
         self.dim, self.kl_weight, self.learning_rate = dim, kl_weight, learning_rate
         self.node_prior, self.matrix_prior = (node_wide, node_drift), (matrix_wide, matrix_drift)
         self.start_scale, self.first_step_noise, self.update_bias = start_scale, first_step_noise, update_bias
-        self.nodes = self.matrices = self.sampler = None
-        self.register_buffer("last_step", torch.tensor(-1))
+        self.sampler = None
 
     def trajectory(
         self, num_steps: int, rows: int, dim: int, prior: tuple[float, float], start_scale: float
@@ -70,21 +67,3 @@ class LatentSpace(pl.LightningModule, Model):
     def kl(self, mean: Tensor, log_variance: Tensor, wide: float, drift: float) -> Tensor:
         """Divergence of a posterior from a random-walk prior, per row."""
         return random_walk_kl(mean, log_variance, wide, drift)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; created anew for each call of the Trainer."""
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
-
-    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True, assign: bool = False):
-        """Restore a fitted model, creating its parameters first if it was never fitted."""
-        if self.nodes is None and len(state) > 1:
-            self.build_like(state)
-        return super().load_state_dict(state, strict=strict, assign=assign)
-
-    def build_like(self, state: dict[str, Tensor]) -> None:
-        """Create parameters of the sizes found in a saved state."""
-        raise NotImplementedError
-
-    def num_parameters(self) -> int:
-        """Trainable numbers."""
-        return sum(parameter.numel() for parameter in self.parameters())

@@ -54,22 +54,18 @@ Reproduction:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynbench.contract import Block, Queries
+from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
 from dynbench.sampling.pairs import EdgeSampler
-
-# Pairs scored at once: bounds memory at 2 x 200,000 x K floats when all pairs of a graph are asked about.
-_SCORE_CHUNK = 200_000
 
 
 class Interaction(NamedTuple):
@@ -125,9 +121,12 @@ class NLSM(LatentSpace):
         **settings: Those of :class:`~dynbench.models.latent.base.LatentSpace`.
     """
 
+    version = 1
     answers = frozenset({"score", "embed"})
     scale = "logit"
     needs = frozenset({"snapshots"})
+    learns = "context"
+    selects = False
 
     def __init__(
         self,
@@ -144,74 +143,47 @@ class NLSM(LatentSpace):
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
         self.edges_per_step, self.weights, self.warm_start = edges_per_step, weights, warm_start
 
-    # ---- learning -----------------------------------------------------------------------------------------
+    def build(self, steps: int, nodes: int, entries: int) -> None:
+        """Posteriors of psi, and of theta with ``entries`` free entries per matrix."""
+        self.nodes = self.trajectory(steps, nodes, self.dim, self.node_prior, self.start_scale)
+        self.matrices = self.trajectory(steps, self.dim, entries, self.matrix_prior, self.start_scale)
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Train on all snapshots of ``history``, from the previous fit if there was one (section 4 of the paper)."""
-        num_steps = history.require_steps()
-        if self.nodes is None or not self.warm_start:
-            self.build(num_steps, history.num_nodes, 3 + history.directed)
+    def grow(self, steps: int) -> None:
+        """Make room for a longer history. Recurrent cells need none."""
+        self.sizes["steps"] = steps
+
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Train on all snapshots, from the previous fit if there was one (section 4 of the paper)."""
+        steps = train.require_steps()
+        if self.sizes and self.warm_start:
+            self.grow(steps)
         else:
-            self.grow(num_steps)
-        self.last_step.fill_(num_steps - 1)
-        self.sampler = EdgeSampler(history.to(trainer.device), num_steps)
+            self.create(steps=steps, nodes=train.num_nodes, entries=3 + train.directed)
+        self.sampler = EdgeSampler(train.to(trainer.device), steps)
         trainer.train(self, steps=self.epochs * self.steps_per_epoch)
         self.sampler = None
 
-    def build(self, num_steps: int, num_nodes: int, entries: int) -> None:
-        """Create the parameters.
-
-        Args:
-            num_steps: Snapshots in the first fit.
-            num_nodes: Nodes of the dataset.
-            entries: Free entries of an interaction matrix, P.
-        """
-        self.nodes = self.trajectory(num_steps, num_nodes, self.dim, self.node_prior, self.start_scale)
-        self.matrices = self.trajectory(num_steps, self.dim, entries, self.matrix_prior, self.start_scale)
-
-    def grow(self, num_steps: int) -> None:
-        """Make room for a longer history. Recurrent cells need none."""
-
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Negative evidence lower bound, estimated with one sample."""
-        edges = self.sampler.edges(self.edges_per_step)
-        non_edges = self.sampler.non_edges(edges[0])
-        step, src, dst = (torch.cat(parts) for parts in zip(edges, non_edges, strict=True))
-        weight = self.pair_weights(edges[0], non_edges[0])
-        rows = self.rows_in_use(src, dst)
-        position = torch.empty(self.sampler_nodes, dtype=torch.long, device=rows.device)
-        position[rows] = torch.arange(len(rows), device=rows.device)
-        is_edge = (torch.arange(len(step), device=step.device) < len(edges[0])).float()
+        pairs = self.sampler.pairs(self.edges_per_step, self.weights)
+        # The nodes of the sample, or all that appeared so far where the KL covers them.
+        rows = torch.cat([pairs.src, pairs.dst]).unique() if self.weights == "none" else self.sampler.seen
+        place = torch.empty(self.sampler.num_nodes, dtype=torch.long, device=rows.device)
+        place[rows] = torch.arange(len(rows), device=rows.device)
 
-        nodes = self.nodes(self.sampler.num_steps, rows)
-        matrices = self.matrices(self.sampler.num_steps)
+        nodes, matrices = self.nodes(self.sampler.num_steps, rows), self.matrices(self.sampler.num_steps)
         z, terms = torch.sigmoid(self.sample(*nodes)), interaction_terms(self.sample(*matrices))
-        mine = slice(self.global_rank, None, self.trainer.world_size)  # devices share the pairs, not the KL
-        logits = link_logits(z, terms, step[mine], position[src[mine]], position[dst[mine]])
-        likelihood = F.binary_cross_entropy_with_logits(logits, is_edge[mine], weight[mine], reduction="sum")
+        step, src, dst, linked, weight = self.share(*pairs)  # devices share the pairs, not the KL
+        eta = link_logits(z, terms, step, place[src], place[dst])
+        likelihood = F.binary_cross_entropy_with_logits(eta, linked, weight, reduction="sum")
         divergence = self.kl(*nodes, *self.node_prior).sum() + self.kl(*matrices, *self.matrix_prior).sum()
-        return likelihood * self.trainer.world_size + self.kl_weight * divergence
+        return likelihood * self.world + self.kl_weight * divergence
 
-    @property
-    def sampler_nodes(self) -> int:
-        """Nodes of the dataset."""
-        return self.sampler._pool.numel()
-
-    def rows_in_use(self, src: Tensor, dst: Tensor) -> Tensor:
-        """Nodes to unroll: those of the sample, or all that appeared so far when the KL covers them."""
-        return torch.cat([src, dst]).unique() if self.weights == "none" else self.sampler.seen
-
-    def pair_weights(self, edge_steps: Tensor, non_edge_steps: Tensor) -> Tensor:
-        """``(Q,)`` factors of the likelihood terms of edges, then of non-edges."""
-        if self.weights == "none":
-            return torch.ones(len(edge_steps) + len(non_edge_steps), device=edge_steps.device)
-        steps = self.sampler.num_steps
-        edges = self.sampler.num_edges
-        others = edges if self.weights == "balanced" else self.sampler.num_non_edges
-        drawn, kept = (torch.bincount(s, minlength=steps).clamp(min=1) for s in (edge_steps, non_edge_steps))
-        return torch.cat([(edges / drawn)[edge_steps], (others / kept)[non_edge_steps]])
-
-    # ---- answering ----------------------------------------------------------------------------------------
+    def forecast(self, time: int) -> tuple[Tensor, Interaction]:
+        """Attributes ``(N, K)`` and interaction terms at ``time``, from the mean cells alone (section 3.4)."""
+        steps, ahead = min(self.sizes["steps"], time + 1), max(0, time + 1 - self.sizes["steps"])
+        z = torch.sigmoid(self.nodes.forecast(steps, ahead))
+        return z, interaction_terms(self.matrices.forecast(steps, ahead)[None])
 
     @torch.no_grad()
     def score(self, queries: Queries) -> Tensor:
@@ -220,25 +192,10 @@ class NLSM(LatentSpace):
         for time in queries.time.unique().tolist():
             asked = (queries.time == time).nonzero().squeeze(1)
             z, terms = self.forecast(time)
-            for part in asked.split(_SCORE_CHUNK):
-                zero = torch.zeros_like(part)
-                scores[part] = link_logits(z[None], terms, zero, queries.src[part], queries.dst[part])
+            scores[asked] = link_logits(z[None], terms, torch.zeros_like(asked), queries.src[asked], queries.dst[asked])
         return scores
 
     @torch.no_grad()
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, K)`` attribute vectors z."""
         return torch.stack([self.forecast(time)[0] for time in times.tolist()])
-
-    def forecast(self, time: int) -> tuple[Tensor, Interaction]:
-        """Attributes ``(N, K)`` and interaction terms at ``time``, from the mean cells alone (section 3.4)."""
-        steps = int(self.last_step) + 1
-        ahead = max(0, time - steps + 1)
-        steps = min(steps, time + 1)
-        z = torch.sigmoid(self.nodes.forecast(steps, ahead))
-        return z, interaction_terms(self.matrices.forecast(steps, ahead)[None])
-
-    def build_like(self, state: dict[str, Tensor]) -> None:
-        """Create parameters of the sizes found in a saved state."""
-        rows, matrices = state["nodes.start"], state["matrices.start"]
-        self.build(int(state["last_step"]) + 1, rows.shape[-2], matrices.shape[-1])

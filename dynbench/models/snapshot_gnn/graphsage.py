@@ -30,38 +30,19 @@ Reproduction:
 
 from __future__ import annotations
 
-from typing import Literal
-
 from dynbench.models.snapshot_gnn.link_model import SnapshotLinkModel
+from dynbench.nn.graph_conv import SAGEConv
+from dynbench.nn.pair_decoders import PairDecoder
 
 
 class GraphSAGE(SnapshotLinkModel):
     """GraphSAGE with mean aggregation and the decoder of NGLP.
 
     Args:
-        dim: Size of the node vectors.
-        hidden: Width of both layers and of the decoder.
-        dropout: Share of hidden units dropped in training.
-        learning_rate: Of Adam.
-        weight_decay: Of Adam.
-        epochs: Passes over the training pairs at most.
-        patience: Epochs without a better average precision on validation before training stops.
-        message_passing: Messages along links in both directions (``undirected``) or in theirs (``directed``).
+        **settings: Those of :class:`~dynbench.models.snapshot_gnn.link_model.SnapshotLinkModel`.
     """
 
-    def __init__(
-        self,
-        *,
-        dim: int = 64,
-        hidden: int = 64,
-        dropout: float = 0.5,
-        learning_rate: float = 0.01,
-        weight_decay: float = 5e-4,
-        epochs: int = 50,
-        patience: int = 10,
-        message_passing: Literal["undirected", "directed"] = "undirected",
-    ):
-        super().__init__(
-            dim=dim, hidden=hidden, dropout=dropout, learning_rate=learning_rate, weight_decay=weight_decay,
-            epochs=epochs, patience=patience, layers="sage", decoder="mlp", message_passing=message_passing,
-        )  # fmt: skip
+    layer, decoder = SAGEConv, PairDecoder
+
+    def __init__(self, **settings):
+        super().__init__(**settings)

@@ -65,51 +65,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
+from torch import Tensor
+
 from dynbench.errors import ConfigError
 from dynbench.models.snapshot_gnn.link_model import SnapshotLinkModel
+from dynbench.nn.graph_conv import GCNConv, PlainLayer
+from dynbench.nn.pair_decoders import DotDecoder, PairDecoder
+
+
+def degree_features(src: Tensor, dst: Tensor, num_nodes: int, kinds: Sequence[str], transform: str) -> Tensor:
+    """Degrees of a snapshot's nodes as features.
+
+    Args:
+        src, dst: ``(E,) long`` directed links.
+        num_nodes: Number of nodes.
+        kinds: Any of ``in``, ``out``, ``total``.
+        transform: ``log1p``, ``raw`` or ``zscore`` (over the nodes of the snapshot).
+
+    Returns:
+        ``(N, len(kinds)) float``.
+    """
+    out, into = (torch.bincount(ends, minlength=num_nodes).float() for ends in (src, dst))
+    columns = {"in": into, "out": out, "total": into + out}
+    features = torch.stack([columns[kind] for kind in kinds], dim=1) if kinds else out.new_zeros(num_nodes, 0)
+    if transform == "log1p":
+        return features.log1p()
+    if transform == "zscore":
+        return (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
+    return features
 
 
 class NGLP(SnapshotLinkModel):
     """The model of the paper, with the switches of its ablations.
 
     Args:
-        dim: Size of the node vectors e.
-        hidden: Width of both layers and of the decoder.
-        dropout: Share of hidden units dropped in training.
-        learning_rate: Of Adam.
-        weight_decay: Of Adam.
-        epochs: Passes over the training pairs at most.
-        patience: Epochs without a better average precision on validation before training stops.
         layers: ``gcn`` convolutions, or two ``linear`` layers that look at no link (the paper's fourth variant).
         decoder: ``mlp``, or ``dot`` product (fifth variant).
         embeddings: ``learned`` node vectors, or frozen ``ones``, which leaves the degrees (third variant).
-        message_passing: Messages along links in both directions (``undirected``) or in theirs (``directed``).
         degrees: Degrees among the inputs: any of ``in``, ``out``, ``total``; none in the second variant.
         degree_transform: ``log1p``, ``raw`` or ``zscore``.
+        **settings: Those of :class:`~dynbench.models.snapshot_gnn.link_model.SnapshotLinkModel`.
     """
 
     def __init__(
         self,
         *,
-        dim: int = 64,
-        hidden: int = 64,
-        dropout: float = 0.5,
-        learning_rate: float = 0.01,
-        weight_decay: float = 5e-4,
-        epochs: int = 50,
-        patience: int = 10,
         layers: Literal["gcn", "linear"] = "gcn",
         decoder: Literal["mlp", "dot"] = "mlp",
         embeddings: Literal["learned", "ones"] = "learned",
-        message_passing: Literal["undirected", "directed"] = "undirected",
         degrees: Sequence[str] = ("in", "out"),
         degree_transform: Literal["log1p", "raw", "zscore"] = "log1p",
+        **settings,
     ):
+        super().__init__(**settings)
         unknown = [kind for kind in degrees if kind not in ("in", "out", "total")]
         if unknown:
             raise ConfigError(f"model.degrees has '{unknown[0]}'; choose among in, out, total")
-        super().__init__(
-            dim=dim, hidden=hidden, dropout=dropout, learning_rate=learning_rate, weight_decay=weight_decay,
-            epochs=epochs, patience=patience, layers=layers, decoder=decoder, embeddings=embeddings,
-            message_passing=message_passing, degrees=degrees, degree_transform=degree_transform,
-        )  # fmt: skip
+        self.layer = {"gcn": GCNConv, "linear": PlainLayer}[layers]
+        self.decoder = {"mlp": PairDecoder, "dot": DotDecoder}[decoder]
+        self.embeddings, self.degrees, self.degree_transform = embeddings, tuple(degrees), degree_transform
+
+    def node_vectors(self, num_nodes: int) -> Tensor:
+        """Learnable vectors e, or ones that stay."""
+        return super().node_vectors(num_nodes) if self.embeddings == "learned" else torch.ones(num_nodes, self.dim)
+
+    def features(self, src: Tensor, dst: Tensor) -> Tensor:
+        """Degrees phi."""
+        return degree_features(src, dst, self.sizes["nodes"], self.degrees, self.degree_transform)
