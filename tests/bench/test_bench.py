@@ -1,4 +1,4 @@
-"""The benchmark compares like with like, and runs. How fast anything is, is not tested."""
+"""The benchmark compares like with like, and runs. How fast anything is, is not blocks_of."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_reference_and_package_agree(bench, directed):
                 torch.testing.assert_close(ours.weight.grad[index].T, cell.weight_hh.grad, rtol=1e-3, atol=1e-2)
                 torch.testing.assert_close(ours.bias.grad[index, 0], cell.bias_hh.grad, rtol=1e-3, atol=1e-2)
 
-    NLSM(dim=6).fit(graph, (), bench.Probe(compare))
+    NLSM(dim=6).fit(graph, None, bench.Probe(compare))
 
 
 def test_reference_learns(bench):

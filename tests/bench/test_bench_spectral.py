@@ -1,4 +1,4 @@
-"""The benchmark of spectral embeddings compares like with like, and runs. How fast anything is, is not tested."""
+"""The benchmark of spectral embeddings compares like with like, and runs. How fast anything is, is not blocks_of."""
 
 from __future__ import annotations
 

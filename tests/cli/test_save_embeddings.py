@@ -44,7 +44,7 @@ def test_embeddings_are_the_model_s_and_are_kept(tmp_path, monkeypatch):
 
     graph = DynamicSBM("synthetic_1").load()
     model = UASE(dim=3)
-    model.fit(graph, (), None)
+    model.fit(graph, None, None)
     assert np.array_equal(arrays["embedding"], model.embed(torch.arange(3)).numpy())
     assert np.array_equal(arrays["labels"], graph.node_labels.numpy())
     stamp = manifest.stat().st_mtime_ns

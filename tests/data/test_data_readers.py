@@ -133,7 +133,7 @@ def test_recipes_give_the_published_steps_on_the_real_times(real, name, recipe):
 
 
 def test_uci_from_the_upstream_file(real, tmp_path):
-    """The file is rebuilt byte for byte, so that the card's checksum is tested along with the reader."""
+    """The file is rebuilt byte for byte, so that the card's checksum is blocks_of along with the reader."""
     stream = canonical.read_canonical(canonical.files_of(real("uci_messages", card="uci").folder))
     lines = zip((stream.src + 1).tolist(), (stream.dst + 1).tolist(), stream.time.tolist(), strict=True)
     text = "% asym positive\n% 59835 1899 1899\n" + "".join(f"{i} {j} 1 {t}\n" for i, j, t in lines)

@@ -81,9 +81,12 @@ def test_steps_by_hand():
 
 def test_without_pooling_there_is_no_micro():
     metrics = LinkMetrics(pooled=False)
-    add(metrics, 1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))
-    assert metrics.compute() == {"macro_auc": 1.0, "macro_ap": 1.0}
-    assert metrics.scores == []
+    add(metrics, 1, torch.tensor([2.0]), torch.tensor([1]))
+    add(metrics, 1, torch.tensor([1.0]), torch.tensor([0]))
+    add(metrics, 2, torch.tensor([1.0, 2.0]), torch.tensor([1, 0]))
+    assert metrics.compute() == {"macro_auc": 0.5, "macro_ap": 0.75}
+    assert [(row["step"], row["n"], row["auc"]) for row in metrics.per_step()] == [(1, 2, 1.0), (2, 2, 0.0)]
+    assert len(metrics.scores) == 1  # those of a finished step are gone
 
 
 @settings(max_examples=20, deadline=None)
@@ -112,7 +115,7 @@ def test_scores_that_are_no_numbers(value):
         add(metrics, 7, torch.tensor([0.0, value, 1.0]), torch.tensor([0, 1, 1]))
 
 
-@pytest.mark.parametrize("labels", [[1, 1], [0, 0], []])
+@pytest.mark.parametrize("labels", [[1, 1], [0, 0]])  # blocks that ask nothing are not measured
 def test_a_step_with_one_class_is_skipped_and_shown(labels):
     metrics = LinkMetrics()
     add(metrics, 1, torch.tensor([2.0, 1.0]), torch.tensor([1, 0]))

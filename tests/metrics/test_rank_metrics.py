@@ -64,10 +64,10 @@ def _slow(graph: TemporalGraph, queries: Queries, targets, scores, filtered: str
 
 def test_known_answers_by_hand():
     asked = _queries([(0, 0, 1), (2, 2, 1), (4, 0, 0), (3, 1, 2), (2, 3, 3)], time=1)
-    static, timed = (FactIndex(HAND, timed).of(asked) for timed in (False, True))
+    static, timed = (FactIndex(HAND, timed).answers(asked.src, asked.relation, asked.time) for timed in (False, True))
     assert [part.tolist() for part in static] == [[0, 0, 0, 1, 1, 3, 4], [1, 2, 3, 0, 1, 2, 3]]
     assert [part.tolist() for part in timed] == [[0, 0, 1, 3, 4], [1, 3, 1, 2, 3]]
-    none = FactIndex(HAND.before(0), True).of(asked)
+    none = FactIndex(HAND.before(0), True).answers(asked.src, asked.relation, asked.time)
     assert [part.tolist() for part in none] == [[], []]
 
 

@@ -32,7 +32,7 @@ def grid(nodes: int, time: int) -> Queries:
 
 def fitted(name: str, graph: TemporalGraph, *overrides: str):
     model = make("model", name, *overrides)
-    model.fit(graph, (), Trainer())
+    model.fit(graph, None, Trainer())
     return model
 
 
@@ -70,7 +70,7 @@ def test_a_refit_forgets(name):
     graph = tiny_graph()
     queries = grid(graph.num_nodes, 4)
     model = fitted(name, graph)
-    model.fit(graph.before(4), (), Trainer())
+    model.fit(graph.before(4), None, Trainer())
     assert torch.equal(model.score(queries), fitted(name, graph.before(4)).score(queries))
 
 
@@ -133,6 +133,6 @@ def test_a_silent_last_snapshot_is_the_last_snapshot():
     pairs = Queries.pairs(torch.tensor([0]), torch.tensor([1]), 2)
     last, decayed = LastSnapshot(), DecayedCount(decay=0.5, neighbor_weight=0.0, degree_weight=0.0)
     for model in (last, decayed):
-        model.fit(graph.before(2), (), None)
+        model.fit(graph.before(2), None, None)
     assert last.score(pairs).tolist() == [0.0]
     assert decayed.score(pairs).tolist() == [0.5]

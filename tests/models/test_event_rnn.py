@@ -183,7 +183,7 @@ def test_the_decoder_alone_leaves_the_process_as_it_is(name, monkeypatch):
     monkeypatch.setattr(MODELS[name], "_learn", noted)
     torch.manual_seed(0)
     model = MODELS[name](**SMALL)
-    model.fit(facts().before(6), (), Trainer())
+    model.fit(facts().before(6), None, Trainer())
     for part, value in model.named_parameters():
         moved = part.startswith(("decoder", "asked"))
         assert torch.equal(value, kept["decoder_only"][part]) != moved, part

@@ -228,7 +228,7 @@ def test_the_unbiased_estimate_averages_to_the_full_likelihood(edges_per_step):
 def fitted(kind=NLSM, directed=False, **settings):
     torch.manual_seed(0)
     model = kind(dim=3, epochs=5, **settings)
-    model.fit(history(directed), (), Trainer())
+    model.fit(history(directed), None, Trainer())
     return model
 
 
@@ -274,9 +274,9 @@ def test_warm_start_goes_on_and_a_cold_one_does_not():
     for warm in (True, False):
         torch.manual_seed(0)
         model = NLSM(dim=3, epochs=2, warm_start=warm)
-        model.fit(graph.before(2), (), Trainer())
+        model.fit(graph.before(2), None, Trainer())
         start = model.nodes.start.detach().clone()
-        model.fit(graph, (), Trainer())
+        model.fit(graph, None, Trainer())
         moved = (model.nodes.start - start).abs().max()
         # Two steps of Adam move a parameter by twice the learning rate at most.
         assert (moved <= 0.021) == warm

@@ -126,7 +126,7 @@ def test_a_silent_window_has_a_loss():
 def fitted(graph: TemporalGraph | None = None, **settings) -> NLSMKG:
     torch.manual_seed(0)
     model = NLSMKG(**{"dim": 3, "epochs": 3, "window": 3, "negatives": 4} | settings)
-    model.fit(facts().before(6) if graph is None else graph, (), Trainer())
+    model.fit(facts().before(6) if graph is None else graph, None, Trainer())
     return model
 
 
@@ -175,22 +175,22 @@ class Noted(Trainer):
 
 def test_the_window_grows_and_then_moves():
     model, trainer = NLSMKG(dim=3, window=3), Noted()
-    model.fit(facts().before(6), (), trainer)
+    model.fit(facts().before(6), None, trainer)
     assert trainer.windows == [[0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]]
-    model.fit(facts().before(6), (), trainer := Noted())
+    model.fit(facts().before(6), None, trainer := Noted())
     assert len(trainer.windows) == 5
-    NLSMKG(dim=3, window=3, positions=2).fit(facts().before(6), (), trainer := Noted())
+    NLSMKG(dim=3, window=3, positions=2).fit(facts().before(6), None, trainer := Noted())
     assert trainer.windows == [[2, 3, 4], [3, 4, 5]]
-    NLSMKG(dim=3, window=3, positions=50).fit(facts().before(3), (), trainer := Noted())
+    NLSMKG(dim=3, window=3, positions=50).fit(facts().before(3), None, trainer := Noted())
     assert trainer.windows == [[0, 1], [0, 1, 2]]
-    NLSMKG(dim=3, window=3).fit(facts().before(1), (), trainer := Noted())
+    NLSMKG(dim=3, window=3).fit(facts().before(1), None, trainer := Noted())
     assert trainer.windows == [[0]]
 
 
 def test_the_shift_rule():
     """Starts stay while the window grows; each move replaces them by their second step and keeps the cells."""
     model, trainer = NLSMKG(dim=3, window=3), Noted()
-    model.fit(facts().before(6), (), trainer)
+    model.fit(facts().before(6), None, trainer)
     for family, course in enumerate((model.nodes, model.matrices)):
         at = [starts[family] for starts in trainer.starts]
         assert torch.equal(at[0], at[1])
@@ -222,7 +222,7 @@ def test_what_is_learnt_ranks_lasting_facts_first():
     torch.manual_seed(0)
     settings = {"learning_rate": 0.1, "start_scale": 1.0, "matrix_start_scale": 0.3, "kl_weight": 1e-4}
     model = NLSMKG(dim=16, epochs=60, window=3, positions=2, negatives=30, **settings)
-    model.fit(graph, (), Trainer())
+    model.fit(graph, None, Trainer())
     loops = src != dst
     for head, answer, asked in ((src, dst, relation), (dst, src, relation + 2)):
         best = model.rank(Queries(head, None, torch.full_like(head, 6), asked)).argmax(1)
@@ -248,5 +248,5 @@ def test_forecasts_do_not_outlive_what_they_are_made_of():
     other.load_state_dict(model.state_dict())
     assert torch.equal(other.rank(queries), first)
     torch.manual_seed(0)
-    other.fit(facts().before(6), (), Trainer())
+    other.fit(facts().before(6), None, Trainer())
     assert torch.equal(other.rank(queries), second)

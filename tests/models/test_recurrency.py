@@ -41,7 +41,7 @@ def _history() -> TemporalGraph:
 
 def _scores(**settings) -> torch.Tensor:
     model = Recurrency(**settings)
-    model.fit(_history(), (), Trainer())
+    model.fit(_history(), None, Trainer())
     head, relation = torch.tensor([[0, 0], [3, 1], [1, 2], [1, 3], [2, 0]]).unbind(1)
     scores = model.rank(Queries(head, None, torch.full_like(head, 4), relation))
     fresh = Recurrency(**settings)
@@ -66,12 +66,12 @@ def test_by_hand():
 
 def test_a_history_of_one_step_and_powers_of_two_centuries():
     model = Recurrency(frequency_weight=0.0)
-    model.fit(_history().step(0), (), Trainer())
+    model.fit(_history().step(0), None, Trainer())
     queries = Queries(torch.tensor([0]), None, torch.tensor([1]), torch.tensor([0]))
     assert model.rank(queries)[0, 1] > 0
     times = torch.tensor([0, 188])
     long = TemporalGraph.from_events([0, 0], [1, 2], times, 3, relation=[0, 0], num_relations=1, num_steps=189)
-    model.fit(long, (), Trainer())
+    model.fit(long, None, Trainer())
     zero, old, new = model.rank(queries)[0].tolist()
     assert 0 == zero < old < new
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 import pytest
+from exams import blocks_of
 
 from dynbench.protocols.multi_step import MultiStep
 from dynbench.protocols.pairs import PairSplitter
@@ -43,7 +44,7 @@ def test_pairs_of_every_target(real_graph, name, published):
 
 @pytest.mark.parametrize(("name", "published"), [("enron", ENRON), ("uci", UCI)])
 def test_questions_of_every_target(real_graph, name, published):
-    blocks = [block for episode in SingleStep().episodes(real_graph(name), 0) for block in episode.test]
+    blocks = [block for episode in SingleStep().episodes(real_graph(name), 0) for block in blocks_of(episode)]
     assert [int(block.answers.sum()) for block in blocks] == published["test"]
     assert [len(block.answers) for block in blocks] == [2 * count for count in published["test"]]
 
@@ -52,11 +53,11 @@ def test_questions_of_every_target(real_graph, name, published):
 def test_multi_step_starts_six_before_the_end(real_graph, name, steps):
     graph = real_graph(name)
     (episode,) = MultiStep().episodes(graph, 0)
-    assert int(episode.history.time.max()) == steps - 7
-    assert [int(block.queries.time[0]) for block in episode.test] == list(range(steps - 6, steps))
+    assert int(episode.train[""].time.max()) == steps - 7
+    assert [int(block.queries.time[0]) for block in blocks_of(episode)] == list(range(steps - 6, steps))
     splitter = PairSplitter(graph, 0)
     known = splitter.known(steps - 7)
-    for block in episode.test:
+    for block in blocks_of(episode):
         links, _ = splitter.links(int(block.queries.time[0]), known)
         assert int(block.answers.sum()) == 3 * len(links) // 5
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from exams import blocks_of, read
 
 from dynbench.data.generators import DynamicSBM, RepeatedSBM
 from dynbench.errors import DataError
@@ -13,12 +14,12 @@ from dynbench.protocols.repeated_clustering import RepeatedClustering
 
 
 def answers(protocol, graph):
-    metrics = protocol.metrics()
+    metrics = protocol.metric()
     for episode in protocol.episodes(graph, 0):
         model = UASE(dim=3)
-        model.fit(episode.history, (), None)
-        for block in episode.test:
-            metrics.update(block.step, protocol.read(block, model.embed(block.queries.time)), block.answers)
+        model.fit(episode.train[""], None, None)
+        for block in blocks_of(episode):
+            metrics.update(block, read(episode, block, model.embed(block.queries.time)))
     return metrics
 
 
@@ -29,11 +30,11 @@ def test_graphs_are_those_that_are_drawn_singly():
     assert [episode.name for episode in episodes] == ["graph 1 of 3", "graph 2 of 3", "graph 3 of 3"]
     for run, episode in enumerate(episodes, 4):
         single = DynamicSBM("x", run_id=run, nodes=60).load()
-        assert torch.equal(episode.history.src, single.src)
-        assert torch.equal(episode.history.time, single.time)
-        assert episode.history.num_steps == 3
-        assert episode.history.node_labels is None
-        assert torch.equal(episode.test[0].answers, single.node_labels)
+        assert torch.equal(episode.train[""].src, single.src)
+        assert torch.equal(episode.train[""].time, single.time)
+        assert episode.train[""].num_steps == 3
+        assert episode.train[""].node_labels is None
+        assert torch.equal(blocks_of(episode)[0].answers, single.node_labels)
 
 
 def test_mean_and_spread_over_graphs():

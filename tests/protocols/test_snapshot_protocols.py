@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from exams import blocks_of, read, validation_of
 from reference import graphs_slow as slow
 from sklearn.linear_model import LogisticRegression
 
@@ -28,7 +29,7 @@ def asked(block) -> list[tuple[int, int, int]]:
 
 
 def single_block(episode):
-    (block,) = episode.test
+    (block,) = blocks_of(episode)
     return block
 
 
@@ -40,9 +41,9 @@ def test_one_episode_per_snapshot_but_the_first(graph):
     assert [single_block(e).step for e in episodes] == list(range(1, 10))
     for target, episode in enumerate(episodes, start=1):
         assert (single_block(episode).queries.time == target).all()
-        assert set(episode.history.time.tolist()) == set(range(target))
+        assert set(episode.train[""].time.tolist()) == set(range(target))
         assert episode.name == f"snapshot {target} of 9"
-        assert not episode.validation
+        assert not validation_of(episode)
 
 
 def test_test_pairs_are_those_of_the_splitter(graph):
@@ -72,7 +73,9 @@ def test_a_fixed_split_does_not_follow_the_seed(graph):
 
 def test_self_loops_can_be_dropped(graph):
     def loops(setting):
-        return sum(i == j for e in SingleStep(self_loops=setting).episodes(graph, 0) for i, j, _ in asked(e.test[0]))
+        return sum(
+            i == j for e in SingleStep(self_loops=setting).episodes(graph, 0) for i, j, _ in asked(blocks_of(e)[0])
+        )
 
     assert loops("keep") > 0
     assert loops("drop") == 0
@@ -93,7 +96,7 @@ def test_continuous_time_must_be_cut_first():
 def test_a_target_without_known_links_asks_nothing():
     graph = TemporalGraph.from_events([0, 2, 0], [1, 3, 1], [0, 1, 2], 9, directed=False, num_steps=3)
     first, second = SingleStep(pairs="all_positives").episodes(graph, 0)
-    assert first.test == []
+    assert blocks_of(first) == []
     assert len(single_block(second).answers) == 2
 
 
@@ -103,7 +106,7 @@ def test_a_target_without_known_links_asks_nothing():
 def test_the_classifier_gets_the_parts_of_the_splitter(graph):
     for target, episode in enumerate(SingleStepClassifier().episodes(graph, 2), start=1):
         parts = PairSplitter(graph, 2).split(target, target - 1)
-        block, (validation,) = single_block(episode), episode.validation
+        block, (validation,) = single_block(episode), validation_of(episode)
         for queries, labels, name in (
             *((block.queries, block.answers, "test"), (*block.support, "train")),
             *((validation.queries, validation.answers, "validation"), (*validation.support, "train")),
@@ -117,13 +120,14 @@ def test_the_classifier_gets_the_parts_of_the_splitter(graph):
 def test_the_read_out_is_logistic_regression_on_products(graph, penalty):
     embedding = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     protocol = SingleStepClassifier(penalty=penalty)
-    block = single_block(list(protocol.episodes(graph, 0))[-1])
+    episode = list(protocol.episodes(graph, 0))[-1]
+    block = single_block(episode)
     known, labels = block.support
     rows = [(embedding[i] * embedding[j]).tolist() for i, j in zip(known.src, known.dst, strict=True)]
     by_hand = LogisticRegression(C=penalty, max_iter=10_000, tol=1e-8).fit(rows, labels.tolist())
     wanted = [(embedding[i] * embedding[j]).tolist() for i, j, _ in asked(block)]
     expected = torch.tensor(by_hand.predict_proba(wanted)[:, 1])
-    got = protocol.read(block, embedding[None])
+    got = read(episode, block, embedding[None])
     torch.testing.assert_close(torch.sigmoid(got.double()), expected, rtol=0, atol=2e-3)
     assert torch.equal(got, hadamard_scores(embedding, block.support, block.queries, penalty))
 
@@ -153,7 +157,7 @@ def test_all_pairs_beside_brute_force(graph, known_only):
 
 
 def test_all_pairs_are_not_pooled(graph):
-    assert not AllPairs().metrics().pooled
+    assert not next(AllPairs().episodes(graph, 0)).exams[0].metric().pooled
 
 
 # ---- several steps ----------------------------------------------------------------------------------------
@@ -163,10 +167,10 @@ def test_all_pairs_are_not_pooled(graph):
 def test_several_steps_ahead(graph, horizon):
     (episode,) = MultiStep(horizon=horizon).episodes(graph, 0)
     trained = 10 - horizon - 1
-    assert int(episode.history.time.max()) == trained
-    assert [block.step for block in episode.test] == list(range(1, horizon + 1))
+    assert int(episode.train[""].time.max()) == trained
+    assert [block.step for block in blocks_of(episode)] == list(range(1, horizon + 1))
     known = slow.seen_by(graph, trained)
-    for block in episode.test:
+    for block in blocks_of(episode):
         target = trained + block.step
         assert (block.queries.time == target).all()
         assert {node for i, j, _ in asked(block) for node in (i, j)} <= known

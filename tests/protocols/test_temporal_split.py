@@ -5,6 +5,7 @@ import os
 
 import pytest
 import torch
+from exams import blocks_of, validation_of
 
 from dynbench.config.compose import CONF, compose
 from dynbench.data import Locations, cards
@@ -45,8 +46,8 @@ def test_counts_on_collegemsg(window, windows, parts, links, tmp_path):
     episode = only(graph)
     assert graph.num_steps == windows
     assert tuple(map(len, protocol.cut(pairs, "pairs"))) == parts
-    assert (len(episode.validation), len(episode.test)) == parts[1:]
-    assert sum(int(block.answers.sum()) for block in episode.test) == links
+    assert (len(validation_of(episode)), len(blocks_of(episode))) == parts[1:]
+    assert sum(int(block.answers.sum()) for block in blocks_of(episode)) == links
 
 
 def test_a_window_of_ones_own_uses_all_days():
@@ -67,8 +68,8 @@ def test_the_story_is_chronological_and_complete(empty):
     graph = random_graph(empty=empty)
     graph = graph.subset(graph.src != graph.dst)
     episode = only(graph)
-    known, asked = episode.history, []
-    for block in (*episode.validation, *episode.test):
+    known, asked = episode.train[""], []
+    for block in (*validation_of(episode), *blocks_of(episode)):
         target = block.step
         # Everything before the target is known when it is asked about, and nothing of it or after it.
         assert len(known) == len(graph.before(target))
@@ -86,7 +87,7 @@ def test_the_story_is_chronological_and_complete(empty):
 def test_links_and_non_links():
     graph = random_graph()
     index = PairIndex(graph)
-    for block in (*only(graph).validation, *only(graph).test):
+    for block in (*validation_of(only(graph)), *blocks_of(only(graph))):
         src, dst, links = block.queries.src, block.queries.dst, block.answers == 1
         target = graph.step(block.step)
         proper = target.src != target.dst
@@ -102,10 +103,14 @@ def test_links_and_non_links():
 def test_non_links_are_the_same_for_every_run_and_uniform():
     graph = random_graph(steps=400, nodes=6, links=4)
     one, two = only(graph, seed=1), only(graph, seed=2)
-    assert all(torch.equal(a.queries.src, b.queries.src) for a, b in zip(one.test, two.test, strict=True))
+    assert all(torch.equal(a.queries.src, b.queries.src) for a, b in zip(blocks_of(one), blocks_of(two), strict=True))
     other = only(graph, seed=2, negative_seed=None)
-    assert any(not torch.equal(a.queries.src, b.queries.src) for a, b in zip(one.test, other.test, strict=True))
-    drawn = torch.cat([(b.queries.src * 6 + b.queries.dst)[b.answers == 0] for b in (*one.validation, *one.test)])
+    assert any(
+        not torch.equal(a.queries.src, b.queries.src) for a, b in zip(blocks_of(one), blocks_of(other), strict=True)
+    )
+    drawn = torch.cat(
+        [(b.queries.src * 6 + b.queries.dst)[b.answers == 0] for b in (*validation_of(one), *blocks_of(one))]
+    )
     counts = torch.bincount(drawn, minlength=36).reshape(6, 6)
     assert bool((counts.diagonal() == 0).all())
     expected = len(drawn) / 30
@@ -115,7 +120,7 @@ def test_non_links_are_the_same_for_every_run_and_uniform():
 
 def test_undirected_graphs_have_no_pair_twice():
     graph = random_graph(directed=False)
-    for block in only(graph).test:
+    for block in blocks_of(only(graph)):
         low, high = (
             torch.minimum(block.queries.src, block.queries.dst),
             torch.maximum(block.queries.src, block.queries.dst),
@@ -127,7 +132,7 @@ def test_undirected_graphs_have_no_pair_twice():
 def test_choices_of_links(links):
     graph = random_graph(nodes=8, links=30)
     index = PairIndex(graph)
-    for block in only(graph, links=links).test:
+    for block in blocks_of(only(graph, links=links)):
         chosen = block.answers == 1
         repeated = index.contains(block.step - 1, block.queries.src[chosen], block.queries.dst[chosen])
         if links == "events":
@@ -141,7 +146,7 @@ def test_choices_of_non_links():
     graph = random_graph(nodes=200)
     first_seen, ever = graph.first_seen(), torch.unique(graph.src * 200 + graph.dst)
     for kind in ("active", "source", "never"):
-        for block in only(graph, negatives=kind).test:
+        for block in blocks_of(only(graph, negatives=kind)):
             none = block.answers == 0
             src, dst = block.queries.src[none], block.queries.dst[none]
             if kind == "active":
@@ -159,15 +164,15 @@ def test_diagnoses_change_what_is_given_and_nothing_that_is_asked(source, order)
     graph = graph.subset(graph.src != graph.dst)
     plain, told = only(graph), only(graph, source=source, order=order)
     if order == "time":
-        for a, b in zip(plain.test, told.test, strict=True):
+        for a, b in zip(blocks_of(plain), blocks_of(told), strict=True):
             assert torch.equal(a.queries.src, b.queries.src)
             assert torch.equal(a.queries.dst, b.queries.dst)
     if (source, order) == ("previous", "time"):
         return
-    known = [told.history, *(block.reveal for block in (*told.validation, *told.test))]
+    known = [told.train[""], *(block.reveal for block in (*validation_of(told), *blocks_of(told)))]
     src, dst, time = (torch.cat([getattr(part, name) for part in known]) for name in ("src", "dst", "time"))
     size = {"cumulative": None, "everything": len(torch.unique(graph.src * 25 + graph.dst))}
-    for block in told.test:
+    for block in blocks_of(told):
         given = time == block.step - 1
         links = block.answers == 1
         if source == "target":

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from exams import blocks_of, validation_of
 
 from dynbench.config.compose import compose
 from dynbench.data.generators import NLSMProcess
-from dynbench.engine.loop import Story
+from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import DataError
 from dynbench.metrics.links import FoldMetrics
@@ -62,8 +63,13 @@ class Diary(Model):
     def __init__(self):
         self.diary = []
 
-    def fit(self, history, validation, trainer):
-        self.diary.append(("fit", int(history.time.max())))
+    answers = frozenset({"score"})
+
+    def fit(self, train, selector, trainer):
+        self.diary.append(("fit", int(train.time.max())))
+
+    def condition(self, context):
+        self.diary.append(("condition", int(context.time.max())))
 
     def observe(self, events):
         self.diary.append(("observe", int(events.time.min())))
@@ -72,18 +78,15 @@ class Diary(Model):
         self.diary.append(("asked", int(queries.time[0])))
         return torch.arange(len(queries)).float()
 
-    def state_dict(self):
-        return {}
-
 
 def test_the_order_of_the_story(tmp_path):
     graph, model = NLSMProcess("toy", nodes=20, steps=21).load(), Diary()
-    story = Story(model, TemporalSplit(), Trainer(), tmp_path)
-    story.tell(graph, 0)
-    assert model.diary[0] == ("fit", 14)
-    assert model.diary[1:] == [(what, step) for step in range(15, 21) for what in ("asked", "observe")]
-    assert isinstance(story.metrics, FoldMetrics)
-    assert [row["step"] for row in story.metrics.per_step()] == [18, 19, 20]
+    story = Loop(model, TemporalSplit(), Trainer(), tmp_path)
+    story.play(graph, 0)
+    assert model.diary[:2] == [("fit", 14), ("condition", 14)]
+    assert model.diary[2:] == [(what, step) for step in range(15, 21) for what in ("asked", "observe")]
+    assert isinstance(story.metrics[""], FoldMetrics)
+    assert [row["step"] for row in story.results()[1]] == [18, 19, 20]
 
 
 @pytest.mark.parametrize("model", ["nglp", "preferential_attachment", "edgebank"])
@@ -98,7 +101,7 @@ def test_blocks_that_ask_nothing_only_reveal(tmp_path, model):
     steps, protocol = 40, TemporalSplit(links="repeated")
     graph = NLSMProcess("toy", nodes=20, steps=steps, density=0.012).load()
     (episode,) = protocol.episodes(graph, 0)
-    asked = [[len(block.queries) > 0 for block in fold] for fold in (episode.validation, episode.test)]
+    asked = [[len(block.queries) > 0 for block in fold] for fold in (validation_of(episode), blocks_of(episode))]
     assert all(any(fold) and not all(fold) for fold in asked)
     record = carried_out(tmp_path, *words, f"data.steps={steps}").record
     assert record.status == "finished"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from exams import blocks_of, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from dynbench.contract import Block, Queries
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.clustering import ClusteringMetrics, JointClusteringMetrics, agreement, behaviours, matched
@@ -54,13 +56,13 @@ def test_by_hand():
 def test_missing_labels_and_steps_without_classes():
     metrics = ClusteringMetrics()
     labels = torch.tensor([[0, 0, 1, 1], [0, 0, 0, -1], [0, -1, 1, 1]])
-    metrics.update(0, torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 1]]), labels)
+    metrics.add(0, torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 1]]), labels)
     rows = metrics.per_step()
     assert [row["n"] for row in rows] == [4, 3, 3]
     assert [row["acc"] for row in rows] == [1.0, None, pytest.approx(2 / 3)]
     assert metrics.compute()["acc"] == pytest.approx(5 / 6)
     metrics = ClusteringMetrics()
-    metrics.update(0, labels[1:2], labels[1:2])
+    metrics.add(0, labels[1:2], labels[1:2])
     with pytest.raises(DataError, match="two classes"):
         metrics.compute()
 
@@ -69,7 +71,7 @@ def test_behaviours_and_joint_metrics():
     labels = torch.tensor([[0, 0, 1, -1], [1, 1, 0, -1], [0, 1, 1, -1]])
     assert behaviours(labels).tolist() == [[0, 0, 1, -1], [0, 0, 1, -1], [2, 3, 3, -1]]
     metrics = JointClusteringMetrics()
-    metrics.update(0, behaviours(labels), labels)
+    metrics.add(0, behaviours(labels), labels)
     assert metrics.compute()["acc"] == 1.0
 
 
@@ -82,8 +84,8 @@ def labelled(labels, steps=2) -> TemporalGraph:
 
 def test_one_label_per_node_serves_all_times():
     (episode,) = NodeClustering().episodes(labelled([0, 0, 1, -1]), 0)
-    (block,) = episode.test
-    assert episode.history.node_labels is None
+    (block,) = blocks_of(episode)
+    assert episode.train[""].node_labels is None
     assert block.answers.tolist() == [[0, 0, 1, -1]] * 2
     assert block.queries.time.tolist() == [0, 1]
     assert len(block.queries) == 2
@@ -93,19 +95,19 @@ def test_clusters_are_found_and_the_unlabelled_left_out():
     protocol = NodeClustering(starts=2)
     (episode,) = protocol.episodes(labelled([0, 0, 1, -1]), 0)
     points = torch.tensor([[0.0], [0.1], [5.0], [9.0]]).expand(2, 4, 1)
-    clusters = protocol.read(episode.test[0], points)
+    clusters = read(episode, blocks_of(episode)[0], points)
     assert bool((clusters[:, 3] == -1).all())
-    metrics = protocol.metrics()
-    metrics.update(0, clusters, episode.test[0].answers)
+    metrics = protocol.metric()
+    metrics.add(0, clusters, blocks_of(episode)[0].answers)
     assert metrics.compute() == dict.fromkeys(("acc", "nmi", "ari", "f1"), 1.0)
 
 
 def test_fewer_distinct_points_than_classes_is_no_error():
     protocol = NodeClustering(starts=1)
     (episode,) = protocol.episodes(labelled([0, 1, 2, 2]), 0)
-    clusters = protocol.read(episode.test[0], torch.zeros(2, 4, 3))
-    metrics = protocol.metrics()
-    metrics.update(0, clusters, episode.test[0].answers)
+    clusters = read(episode, blocks_of(episode)[0], torch.zeros(2, 4, 3))
+    metrics = protocol.metric()
+    metrics.add(0, clusters, blocks_of(episode)[0].answers)
     assert metrics.compute()["acc"] == 0.5
 
 
@@ -113,7 +115,7 @@ def test_the_mean_over_times():
     protocol = NodeClustering(times="mean", starts=1)
     (episode,) = protocol.episodes(labelled([0, 0, 1, 1]), 0)
     points = torch.stack([torch.tensor([[1.0], [-1.0], [5.0], [5.0]]), torch.tensor([[-1.0], [1.0], [5.0], [5.0]])])
-    clusters = protocol.read(episode.test[0], points)
+    clusters = read(episode, blocks_of(episode)[0], points)
     assert torch.equal(clusters[0], clusters[1])
     with pytest.raises(DataError, match="stay the same"):
         next(protocol.episodes(labelled([[0, 0, 1, 1], [0, 1, 1, 1]]), 0))
@@ -124,7 +126,7 @@ def test_what_is_refused():
         next(NodeClustering().episodes(labelled(None), 0))
     (episode,) = NodeClustering().episodes(labelled([0, 0, 1, 1]), 0)
     with pytest.raises(RunError, match="NaN"):
-        NodeClustering().read(episode.test[0], torch.full((2, 4, 1), float("nan")))
+        read(episode, blocks_of(episode)[0], torch.full((2, 4, 1), float("nan")))
 
 
 def test_seeds():
@@ -133,22 +135,27 @@ def test_seeds():
     for seed in (3, 3):
         protocol = NodeClustering(starts=1)
         (episode,) = protocol.episodes(labelled([0, 0, 1, 1]), seed)
-        results.append(protocol.read(episode.test[0], points))
+        results.append(read(episode, blocks_of(episode)[0], points))
     assert torch.equal(*results)
 
 
 # ---- stability -----------------------------------------------------------------------------------------------
 
 
+def embedded(labels):
+    nobody = torch.empty(0, dtype=torch.long)
+    return Block(0, Queries(nobody, None, torch.arange(len(labels))), labels)
+
+
 def test_stability_by_hand():
     labels = torch.tensor([[0, 0, 1], [0, 0, 1]])
     metrics = StabilityMetrics()
-    metrics.update(0, torch.tensor([[[0.0], [0.0], [3.0]], [[1.0], [1.0], [4.0]]]), labels)
+    metrics.update(embedded(labels), torch.tensor([[[0.0], [0.0], [3.0]], [[1.0], [1.0], [4.0]]]))
     found = metrics.compute()
     assert found["cross_sectional"] == 0.0
     assert found["longitudinal"] == pytest.approx(1 / 3)
     with pytest.raises(DataError, match="two classes"):
-        StabilityMetrics().update(0, torch.zeros(2, 3, 1), torch.zeros(2, 3, dtype=torch.long))
+        StabilityMetrics().update(embedded(torch.zeros(2, 3, dtype=torch.long)), torch.zeros(2, 3, 1))
 
 
 def test_shift_test():

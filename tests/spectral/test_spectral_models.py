@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from dynbench.contract import Block, Queries
 from dynbench.errors import ConfigError, DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.models.spectral.eigen import dense_eigenpairs, eigenpairs
@@ -141,7 +142,7 @@ def test_isolated_nodes_are_at_the_origin(model, solver, planted):
     for step, matrix in enumerate(planted):
         part = sparse.triu(matrix).tocoo()
         rows += [(i, j, step) for i, j in zip(part.row, part.col, strict=True) if step != 2 or 50 not in (i, j)]
-    fitted.fit(graph_of(rows, 300, 5), (), None)
+    fitted.fit(graph_of(rows, 300, 5), None, None)
     embedding = fitted.embed(torch.arange(5))
     assert bool((embedding[:, :3] == 0).all())
     assert bool((embedding[2, 50] == 0).all())
@@ -159,7 +160,7 @@ def test_empty_snapshots_disconnected_parts_and_self_loops(name):
         (1, 2, 3),
     ]
     model = MODELS[name](dim=3)
-    model.fit(graph_of(events, 12, 5), (), None)
+    model.fit(graph_of(events, 12, 5), None, None)
     embedding = model.embed(torch.arange(5))
     assert embedding.shape == (5, 12, 3)
     assert embedding.dtype == torch.float32
@@ -174,12 +175,12 @@ def test_fewer_nodes_than_dimensions(name):
     model = MODELS[name](dim=40)
     if name == "tempcut_printed":
         model = MODELS[name](dim=1)
-        model.fit(graph_of([(0, 1, 0), (1, 2, 1)], 3, 2), (), None)
+        model.fit(graph_of([(0, 1, 0), (1, 2, 1)], 3, 2), None, None)
         return
     with pytest.raises(
         ConfigError, match=r"model\.dim=40 needs at least 4[01] nodes and the graph has 3; set model\.dim=[123] or less"
     ):
-        model.fit(graph_of([(0, 1, 0), (1, 2, 1)], 3, 2), (), None)
+        model.fit(graph_of([(0, 1, 0), (1, 2, 1)], 3, 2), None, None)
 
 
 def test_no_dimension_and_no_link():
@@ -187,7 +188,7 @@ def test_no_dimension_and_no_link():
         UASE(dim=0)
     empty = TemporalGraph.from_events([], [], np.zeros(0, int), 4, directed=False, num_steps=2)
     with pytest.raises(DataError, match="no link to embed"):
-        UASE(dim=2).fit(empty, (), None)
+        UASE(dim=2).fit(empty, None, None)
 
 
 def test_repeated_pairs_and_relations_are_one_link():
@@ -201,13 +202,13 @@ def test_repeated_pairs_and_relations_are_one_link():
 def test_a_saved_model_answers_alike(name, drawn):
     model, other = MODELS[name](dim=3), MODELS[name](dim=3)
     torch.manual_seed(0)
-    model.fit(drawn("synthetic_1"), (), None)
+    model.fit(drawn("synthetic_1"), None, None)
     other.load_state_dict(model.state_dict())
     times = torch.tensor([2, 0])
     assert torch.equal(model.embed(times), other.embed(times))
     torch.manual_seed(0)
     again = MODELS[name](dim=3)
-    again.fit(drawn("synthetic_1"), (), None)
+    again.fit(drawn("synthetic_1"), None, None)
     assert torch.equal(model.embed(times), again.embed(times))
 
 
@@ -219,9 +220,11 @@ def test_embeddings_shrink_towards_stability_with_size(drawn):
     for nodes in (100, 400):
         graph = drawn("synthetic_1", nodes=nodes, p=0.6, q=0.1)
         model = ULSEN2(dim=3)
-        model.fit(graph, (), None)
+        model.fit(graph, None, None)
         metrics = StabilityMetrics()
-        metrics.update(0, model.embed(torch.arange(3)), graph.node_labels)
+        times = torch.arange(3)
+        block = Block(0, Queries(torch.empty(0, dtype=torch.long), None, times), graph.node_labels)
+        metrics.update(block, model.embed(times))
         found.append(metrics.compute())
     for name in ("cross_sectional", "longitudinal"):
         assert found[1][name] < 0.75 * found[0][name]
