@@ -59,7 +59,7 @@ class Past(NamedTuple):
         now: The step before which all is known.
         nodes: Entities, N.
         triple: ``(M,) long`` triples in order, ``group * N + answer``.
-        value: ``(D, M) double`` sums over a triple's steps k of ``2^(decay (k - now))``.
+        value: ``(D, M) double`` sums over a triple's steps k of ``2^(decay (k - now))``, as often as a step holds it.
         pair: ``(P,) long`` relations and answers in order, ``relation * N + answer``.
         count: ``(P,) double`` facts of each pair.
         first, last: ``(2R,) long`` first and last step of each relation; ``first > last`` for those without facts.
@@ -94,7 +94,7 @@ class Past(NamedTuple):
         age = now - facts.time
         for row, decay in zip(value, self.decay, strict=True):
             row *= np.exp2(-decay * (now - self.now))[relation]
-            row += np.bincount(place, np.exp2(-decay[facts.relation] * age), len(row))
+            row += np.bincount(place, facts.times * np.exp2(-decay[facts.relation] * age), len(row))
         pair, place, (count,) = _grown(self.pair, facts.relation * self.nodes + facts.answer, self.count[None])
         count += np.bincount(place, facts.times, len(count))
         first, last = self.first.copy(), self.last.copy()

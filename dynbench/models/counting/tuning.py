@@ -10,7 +10,7 @@ these are shares of their relation's answers, of which bisection tells how many 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,19 +22,6 @@ WEIGHTS = np.array([0, 0.00001, 0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999,
 
 # Pairs of a query and a triple that are compared at once; bounds memory.
 _AT_ONCE = 1_000_000
-
-
-class Tuned(NamedTuple):
-    """What was found.
-
-    Attributes:
-        decay, weight: ``(2R,)`` of the past.
-        queries: ``(2R,)`` validation facts of each relation.
-    """
-
-    decay: np.ndarray
-    weight: np.ndarray
-    queries: np.ndarray
 
 
 class Asked(NamedTuple):
@@ -190,39 +177,60 @@ class Shares:
         return low
 
 
-def tune(facts: Occurrences, nodes: int, relations: int, start: int, stepwise: bool) -> Tuned:
-    """Tune every relation by itself.
+class Tuner:
+    """Tries decays and weights on a validation part.
 
     Args:
-        facts: All that may be learnt from.
+        facts: All that may be learnt from, in order of time.
         nodes: Entities.
         relations: Relations, inverse ones included.
         start: First step of the validation part.
-        stepwise: Whether a validation step is forecast from all steps before it, or all from those before ``start``.
-    """
-    queries = Asked.about(facts.between(start, int(facts.time[-1]) + 1))
+        stepwise: Whether a validation step is forecast from all steps before it, or all of them from before ``start``.
 
-    def swept(decay: np.ndarray, ranked) -> np.ndarray:
-        total = 0.0
-        for compared in _story(facts, queries, Past.nothing(decay, nodes), start, stepwise):
-            found, asked = ranked(compared), compared.asked.facts
-            total = total + np.stack([np.bincount(asked.relation, row * asked.times, relations) for row in found])
+    Attributes:
+        queries: ``(2R,)`` validation facts of each relation.
+    """
+
+    def __init__(self, facts: Occurrences, nodes: int, relations: int, start: int, stepwise: bool):
+        self._facts, self._nodes, self._relations = facts, nodes, relations
+        self._start, self._stepwise = start, stepwise
+        self._asked = Asked.about(facts.chosen(slice(np.searchsorted(facts.time, start), None)))
+        self.queries = np.bincount(self._asked.facts.relation, self._asked.facts.times, relations)
+
+    def by_relation(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(2R,)`` decay and weight of the past that suit each relation; of equally good ones the smallest."""
+        decay = DECAYS[self._decays().argmax(0)]
+        return decay, WEIGHTS[self._weights(decay).argmax(0)]
+
+    def pooled(self) -> tuple[float, float]:
+        """The decay and the weight of the past that suit all validation facts together."""
+        decay = float(DECAYS[self._decays().sum(1).argmax()])
+        return decay, float(WEIGHTS[self._weights(np.full(self._relations, decay)).sum(1).argmax()])
+
+    def _decays(self) -> np.ndarray:
+        """``(14, 2R)`` sums of one over the rank by the past alone."""
+        return self._sums(np.repeat(DECAYS[:, None], self._relations, axis=1), Compared.by_past)
+
+    def _weights(self, decay: np.ndarray) -> np.ndarray:
+        """``(13, 2R)`` sums of one over the rank by both, at given decays."""
+        return self._sums(decay[None], lambda compared: compared.by_both(WEIGHTS))
+
+    def _sums(self, decay: np.ndarray, ranked: Callable[[Compared], np.ndarray]) -> np.ndarray:
+        total = np.zeros((1, self._relations))
+        for compared in self._story(Past.nothing(decay, self._nodes)):
+            asked = compared.asked.facts
+            rows = [np.bincount(asked.relation, row * asked.times, self._relations) for row in ranked(compared)]
+            total = total + np.stack(rows)
         return total
 
-    decay = DECAYS[swept(np.repeat(DECAYS[:, None], relations, axis=1), Compared.by_past).argmax(0)]
-    weight = WEIGHTS[swept(decay[None], lambda compared: compared.by_both(WEIGHTS)).argmax(0)]
-    return Tuned(decay, weight, np.bincount(queries.facts.relation, queries.facts.times, relations))
-
-
-def _story(facts: Occurrences, queries: Asked, past: Past, start: int, stepwise: bool) -> Iterator[Compared]:
-    """All queries beside what is known when they are asked."""
-    past = past.advanced(facts.between(0, start), start)
-    steps = np.unique(queries.facts.time).tolist() if stepwise else [start]
-    for step, after in zip(steps, [*steps[1:], None], strict=True):
-        past = past.advanced(facts.between(past.now, step), step)
-        bounds = np.searchsorted(queries.facts.time, [step, after if after is not None else facts.time[-1] + 1])
-        for part in queries.part(*bounds).parts(past):
-            yield Compared(past, part)
+    def _story(self, past: Past) -> Iterator[Compared]:
+        """All queries beside what is known when they are asked."""
+        steps = np.unique(self._asked.facts.time) if self._stepwise else np.array([self._start])
+        bounds = [*np.searchsorted(self._asked.facts.time, steps), len(self._asked.facts.time)]
+        for step, begin, end in zip(steps.tolist(), bounds, bounds[1:], strict=False):
+            past = past.advanced(self._facts.between(past.now, step), step)
+            for part in self._asked.part(begin, end).parts(past):
+                yield Compared(past, part)
 
 
 def _found(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
