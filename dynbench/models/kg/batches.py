@@ -62,11 +62,6 @@ class FactBatches:
         return self._order[start : start + self.size].to(self.graph.src.device)
 
 
-def share(facts: Tensor, rank: int, world: int) -> Tensor:
-    """The part of a batch's facts that one of several processes learns; all of them if there are too few to share."""
-    return facts[rank::world] if len(facts) >= world else facts
-
-
 class Asked(NamedTuple):
     """The distinct queries behind some facts, and the distinct units behind the queries.
 

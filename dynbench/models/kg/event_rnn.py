@@ -8,18 +8,18 @@ and on one of its relation, scores all entities as the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from dynbench.contract import Block, Queries
+from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Selection, Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity
-from dynbench.models.kg.base import KnowledgeGraphModel
-from dynbench.models.kg.batches import Asked, answer_loss, share
+from dynbench.models.kg.base import KnowledgeGraphModel, with_relations
+from dynbench.models.kg.batches import Asked, answer_loss
 from dynbench.nn.segments import mean_rows
 
 
@@ -44,6 +44,33 @@ class Ends(NamedTuple):
     other: Tensor
     role: Tensor
     relation: Tensor
+
+
+class Lesson(NamedTuple):
+    """What a training is about.
+
+    Attributes:
+        facts: Learnt from, step after step.
+        activity: The same by entity.
+        loss: From where entities stand at the start of a step, and some of its facts, to a mean over these.
+        facts_per_step: Facts of a step that are drawn; all when ``None``.
+        span: Steps per gradient step.
+        learning_rate: Of Adam.
+        through_time: Whether gradients reach back to the first of these steps.
+    """
+
+    facts: TemporalGraph
+    activity: Activity
+    loss: Callable[[EntityState, TemporalGraph], Tensor]
+    facts_per_step: int | None
+    span: int
+    learning_rate: float
+    through_time: bool
+
+    @property
+    def per_epoch(self) -> int:
+        """Gradient steps in an epoch."""
+        return -(-self.facts.num_steps // self.span)
 
 
 class EventRNN(KnowledgeGraphModel):
@@ -89,26 +116,23 @@ class EventRNN(KnowledgeGraphModel):
         self.dim, self.relation_dim, self.decoder_dim = dim, relation_dim, decoder_dim
         self.way, self.likelihood_epochs, self.epochs = training, likelihood_epochs, epochs
         self.facts_per_step, self.window, self.samples = facts_per_step, window, samples
-        self.learning_rate, self.decoder_learning_rate, self.clip = learning_rate, decoder_learning_rate, clip
+        self.rates, self.clip = (learning_rate, decoder_learning_rate), clip
         self.time_scale, self.patience = time_scale, patience
-        self._phase = ""
-        self._facts: TemporalGraph | None = None
-        self._activity: Activity | None = None
 
-    def build(self, num_nodes: int, num_relations: int) -> None:
-        """Create the parameters."""
-        self.num_nodes, self.num_relations = num_nodes, num_relations
-        self.start = nn.Parameter(0.1 * torch.randn(num_nodes, self.dim))
+    def build(self, nodes: int, relations: int) -> None:
+        """Starting points, the recurrence, the point process and the decoder."""
+        self.num_nodes, self.num_relations = nodes, relations
+        self.start = nn.Parameter(0.1 * torch.randn(nodes, self.dim))
         self.cell = self.make_cell()
         self.intensity = self.make_intensity()
-        self.asked = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2 * num_relations, self.relation_dim)))
+        self.asked = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2 * relations, self.relation_dim)))
         width = self.dim + self.relation_dim
         self.decoder = nn.Sequential(
-            nn.Linear(width, self.decoder_dim), nn.ReLU(), nn.Linear(self.decoder_dim, num_nodes)
+            nn.Linear(width, self.decoder_dim), nn.ReLU(), nn.Linear(self.decoder_dim, nodes)
         )  # fmt: skip
         self.register_buffer("vectors", self.start.detach().clone())
-        self.register_buffer("last_time", torch.full((num_nodes,), -1))
-        self.register_buffer("last_relation", torch.full((num_nodes,), num_relations))
+        self.register_buffer("last_time", torch.full((nodes,), -1))
+        self.register_buffer("last_relation", torch.full((nodes,), relations))
 
     def make_cell(self) -> nn.Module:
         """What turns the ends of facts into new vectors: ``forward(model, state, ends, step) -> (2F, d)``."""
@@ -120,106 +144,75 @@ class EventRNN(KnowledgeGraphModel):
 
     # ---- learning -------------------------------------------------------------------------------------------
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Train anew; afterwards go through all of ``history``."""
-        self.build(history.num_nodes, history.num_relations)
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Train anew, the process before the decoder or both together."""
+        self.create(nodes=train.num_nodes, relations=train.num_relations)
         self.to(trainer.device)
-        self.know(self.before_validation(history, validation).to(trainer.device))
-        self._hold()
-        chosen = [*self.asked_parameters(), self.start, *self.cell.parameters()]
+        facts = with_relations(train.to(trainer.device))
+        past = facts, Activity(facts, merge=True)
+        process = [self.start, *self.cell.parameters()]
+        decoder = [self.asked, *self.decoder.parameters()]
         if self.way == "decoder_only":
-            self._learn("likelihood", [self.start, *self.cell.parameters(), *self.intensity.parameters()])
-            trainer.train(self, self.likelihood_epochs * self._per_epoch())
-            chosen = self.asked_parameters()
-        self._learn(self.way, chosen)
-        epoch = self._per_epoch()
-        selection = Selection(lambda: self._judge(validation), epoch, self.patience) if validation else None
-        trainer.train(self, self.epochs * epoch, selection=selection)
-        self.eval()
-        self.know(history)
-        self._hold()
-        self._follow(range(history.require_steps()))
-        self._facts = self._activity = None
+            lesson = Lesson(*past, self._likelihood, None, self.window, self.rates[0], True)
+            self._prepare(lesson, [*process, *self.intensity.parameters()])
+            trainer.train(self, self.likelihood_epochs * lesson.per_epoch)
+            lesson = Lesson(*past, self._decoding, self.facts_per_step, 1, self.rates[1], False)
+            self._prepare(lesson, decoder)
+        else:
+            lesson = Lesson(*past, self._decoding, self.facts_per_step, self.window, self.rates[1], True)
+            self._prepare(lesson, [*decoder, *process])
+        selection = None if selector is None else Selection(selector, lesson.per_epoch, self.patience)
+        trainer.train(self, self.epochs * lesson.per_epoch, selection=selection)
 
-    def asked_parameters(self) -> list[nn.Parameter]:
-        """Those of the decoder."""
-        return [self.asked, *self.decoder.parameters()]
-
-    def _learn(self, phase: str, chosen: Sequence[nn.Parameter]) -> None:
+    def _prepare(self, lesson: Lesson, chosen: Sequence[nn.Parameter]) -> None:
         """Choose what the next training is about."""
-        self._phase = phase
+        self.lesson, self.learning_rate = lesson, lesson.learning_rate
         self.requires_grad_(False)
         for parameter in chosen:
             parameter.requires_grad_(True)
 
-    def _span(self) -> int:
-        """Steps that a gradient step is about."""
-        return 1 if self._phase == "decoder_only" else self.window
-
-    def _per_epoch(self) -> int:
-        """Gradient steps in an epoch."""
-        return -(-self._facts.num_steps // self._span())
-
-    def _hold(self) -> None:
-        """Arrange the known facts, and go back to the start of time."""
-        self._facts = self.known_graph()
-        self._activity = Activity(self._facts, merge=True)
-        self._rewind()
-
-    def _rewind(self) -> None:
-        """Go back to where nothing has happened yet."""
-        self.last_time = torch.full_like(self.last_time, -1)
-        self.last_relation = torch.full_like(self.last_relation, self.num_relations)
-
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Mean loss over the facts of the next few steps; an epoch goes through them in order."""
-        first = batch_idx % self._per_epoch() * self._span()
+        lesson, self._activity = self.lesson, self.lesson.activity
+        first = batch_idx % lesson.per_epoch * lesson.span
         if not first:
             self._rewind()
         state, losses = self._now(), []
-        for step in range(first, min(first + self._span(), self._facts.num_steps)):
-            facts = self._facts.step(step)
+        for step in range(first, min(first + lesson.span, lesson.facts.num_steps)):
+            facts = lesson.facts.step(step)
             if not len(facts):
                 continue
-            losses.append(self._loss(state, facts))
-            with torch.set_grad_enabled(self._phase != "decoder_only"):
+            drawn = torch.randperm(len(facts))[: lesson.facts_per_step]
+            mine = self.share(drawn) if len(drawn) >= self.world else drawn
+            losses.append(lesson.loss(state, facts.subset(mine.to(self.device))))
+            with torch.set_grad_enabled(lesson.through_time):
                 state = self._after(state, facts, step)
         self._keep(state)
         if not losses:  # silence teaches nothing
             return 0.0 * sum(part.sum() for part in self.parameters() if part.requires_grad)
         return torch.stack(losses).mean()
 
-    def _loss(self, state: EntityState, facts: TemporalGraph) -> Tensor:
-        """Mean over facts of a step: of the likelihood, or of the decoder's cross-entropy on some of them."""
-        drawn = torch.randperm(len(facts))
-        if self._phase != "likelihood":
-            drawn = drawn[: self.facts_per_step]
-        mine = share(drawn, self.global_rank, self.trainer.world_size)
-        facts = facts.subset(mine.to(facts.src.device))
-        if self._phase == "likelihood":
-            others = torch.randint(self.num_nodes, (2, len(facts), self.samples)).to(facts.src.device)
-            return self.intensity(self, state, facts, others).mean()
+    def _likelihood(self, state: EntityState, facts: TemporalGraph) -> Tensor:
+        """Mean negative log-likelihood of facts and of their pairs at risk."""
+        others = torch.randint(self.num_nodes, (2, len(facts), self.samples)).to(facts.src.device)
+        return self.intensity(self, state, facts, others).mean()
+
+    def _decoding(self, state: EntityState, facts: TemporalGraph) -> Tensor:
+        """Cross-entropy of both ends of facts."""
         asked = Asked.about(facts)
         entity = asked.unit[asked.agent] % self.num_nodes
         return answer_loss(self._decode(state, entity, asked.relation), asked.query, asked.answer, asked.weight)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, anew for each phase."""
-        rate = self.learning_rate if self._phase == "likelihood" else self.decoder_learning_rate
-        return torch.optim.Adam([part for part in self.parameters() if part.requires_grad], lr=rate, fused=True)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient."""
         nn.utils.clip_grad_norm_(self.parameters(), self.clip)
 
-    def _judge(self, validation: Sequence[Block]) -> float:
-        """Mean reciprocal rank from the vectors at the end of training."""
-        if self._phase == "joint":  # the vectors were followed with parameters that changed on the way
-            self._rewind()
-            self._follow(range(self._facts.num_steps))
-        return self.mean_reciprocal_rank(validation)
-
     # ---- vectors --------------------------------------------------------------------------------------------
+
+    def _rewind(self) -> None:
+        """Go back to where nothing has happened yet."""
+        self.last_time = torch.full_like(self.last_time, -1)
+        self.last_relation = torch.full_like(self.last_relation, self.num_relations)
 
     def _now(self) -> EntityState:
         """Where entities stand, those without an event at their learnt starting points."""
@@ -240,13 +233,33 @@ class EventRNN(KnowledgeGraphModel):
         relation = state.last_relation.index_copy(0, entity, ends.relation[last])
         return EntityState(state.vectors.index_copy(0, entity, mean_rows(changed, order, size)), time, relation)
 
+    def arrange(self) -> None:
+        """Go through the known facts from the start of time."""
+        self._rewind()
+        self._go_through(range(self.known.num_steps))
+
+    def follow(self, facts: TemporalGraph) -> None:
+        """Go on through what was revealed."""
+        self._go_through(facts.time.unique().tolist())
+
     @torch.no_grad()
-    def _follow(self, steps: range) -> None:
-        """Go through steps of the known facts."""
+    def _go_through(self, steps: Sequence[int]) -> None:
+        """Move the vectors along the known facts of some steps."""
+        self._activity = Activity(self.known, merge=True)
         for step in steps:
-            facts = self._facts.step(step)
+            facts = self.known.step(step)
             if len(facts):
                 self._keep(self._after(self._now(), facts, step))
+
+    def running_state(self) -> dict[str, Tensor]:
+        """What is known, and where entities stand."""
+        stand = {"vectors": self.vectors, "last_time": self.last_time, "last_relation": self.last_relation}
+        return super().running_state() | stand
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Know what was known before, and stand where one stood."""
+        super().restore(state)
+        self._keep(EntityState(state["vectors"], state["last_time"], state["last_relation"]))
 
     def since(self, state: EntityState, entity: Tensor, step: int) -> Tensor:
         """``(Q,)`` scaled time since the last event of entities, one step at least; one step if there was none."""
@@ -273,15 +286,6 @@ class EventRNN(KnowledgeGraphModel):
     def rank(self, queries: Queries) -> Tensor:
         """``(Q, N)`` logits from the vectors as they are after the last known event."""
         return self._decode(self._now(), queries.src, queries.relation)
-
-    def observe(self, events: TemporalGraph) -> None:
-        """Know what was revealed, and follow it."""
-        first = int(self.sizes[2])
-        super().observe(events)
-        self._facts = self.known_graph()
-        self._activity = Activity(self._facts, merge=True)
-        self._follow(range(first, self._facts.num_steps))
-        self._facts = self._activity = None
 
 
 def both_ends(facts: TemporalGraph) -> Ends:

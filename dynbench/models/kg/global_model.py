@@ -7,12 +7,13 @@ objects of the facts at ``t + 1``. It is trained before the rest of RE-NET and s
 
 from __future__ import annotations
 
-import pytorch_lightning as pl
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
+from dynbench.models.gradient import GradientModel
 from dynbench.models.kg.batches import EpochOrders
 from dynbench.models.kg.snapshots import Snapshots
 from dynbench.nn.histories import HistoryGRU
@@ -23,7 +24,7 @@ from dynbench.nn.segments import max_rows
 _AT_ONCE = 16
 
 
-class GlobalModel(pl.LightningModule):
+class GlobalModel(nn.Module):
     """The state of the whole graph, and who acts next.
 
     Args:
@@ -31,57 +32,33 @@ class GlobalModel(pl.LightningModule):
         dim: Width.
         dropout: Of the self-loops of the graph convolution.
         length: Snapshots looked back at most.
-        learning_rate, weight_decay: Of Adam.
-        clip: Largest norm of a gradient.
-        steps_per_batch: Consecutive snapshots forecast in a gradient step.
     """
 
-    def __init__(
-        self, num_nodes: int, num_relations: int, dim: int, dropout: float, length: int, learning_rate: float,
-        weight_decay: float, clip: float, steps_per_batch: int,
-    ):  # fmt: skip
+    def __init__(self, num_nodes: int, num_relations: int, dim: int, dropout: float, length: int):
         super().__init__()
-        self.length, self.learning_rate, self.weight_decay = length, learning_rate, weight_decay
-        self.clip, self.steps_per_batch = clip, steps_per_batch
+        self.length = length
         self.entities = nn.Parameter(
             nn.init.xavier_uniform_(torch.empty(num_nodes, dim), nn.init.calculate_gain("relu"))
         )
         self.layers = RGCN(dim, 2 * num_relations, dropout=dropout)
         self.gru = HistoryGRU((dim,), dim)
         self.heads = nn.ModuleList(nn.Linear(dim, num_nodes) for _ in ("subject", "object"))
-        self._graph = self._snapshots = self._orders = None
 
-    def fit(self, history: TemporalGraph, epochs: int, trainer: Trainer) -> None:
-        """Learn to forecast the subjects and the objects of every snapshot but the first."""
-        self._graph, self._snapshots = history, Snapshots(history)
-        self._targets = range(1, int(history.time.max()) + 1)
-        batches = -(-len(self._targets) // self.steps_per_batch)
-        self._orders = EpochOrders(epochs, max(batches, 1))
-        if batches:  # one snapshot forecasts nothing yet
-            trainer.train(self, epochs * batches)
-        self.eval()
-        self._graph = self._snapshots = self._orders = None
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.entities.device
 
-    def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Cross-entropy between forecast and true shares of entities, both roles summed, mean over snapshots."""
-        start = self._orders.at(batch_idx) * self.steps_per_batch
-        targets = self._targets[start : start + self.steps_per_batch]
+    def loss(self, facts: TemporalGraph, snapshots: Snapshots, targets: Sequence[int]) -> Tensor:
+        """Cross-entropy between forecast and true shares of entities, both roles summed, mean over target steps."""
         first = max(0, targets[0] - self.length)
-        described = self.describe(self._snapshots, range(first, targets[-1]))
+        described = self.describe(snapshots, range(first, targets[-1]))
         states = self.states(described, torch.tensor(targets, device=self.device) - 1 - first)
-        facts = self._graph.between(targets[0], targets[-1] + 1)
+        facts = facts.between(targets[0], targets[-1] + 1)
         return sum(
             _soft_cross_entropy(head(states), facts.time - targets[0], ends)
             for head, ends in zip(self.heads, (facts.src, facts.dst), strict=True)
         )
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with weight decay."""
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradient."""
-        nn.utils.clip_grad_norm_(self.parameters(), self.clip)
 
     def describe(self, snapshots: Snapshots, steps: range) -> Tensor:
         """``(len(steps), dim)`` maxima over the nodes of each snapshot; zeros for a silent one."""
@@ -107,6 +84,41 @@ class GlobalModel(pl.LightningModule):
         ends = torch.arange(done, steps, device=self.device) - first
         fresh = self.states(torch.cat(parts), ends) if len(ends) else self.entities.new_zeros(0, self.gru.dim)
         return fresh if earlier is None else torch.cat([earlier, fresh])
+
+
+class GlobalTraining(GradientModel):
+    """How the global model learns to forecast the subjects and the objects of every snapshot but the first.
+
+    Args:
+        model: Learns.
+        facts: What it learns from.
+        epochs: Passes over the snapshots.
+        steps_per_batch: Consecutive snapshots forecast in a gradient step.
+        learning_rate, weight_decay: Of Adam.
+        clip: Largest norm of a gradient.
+    """
+
+    def __init__(
+        self, model: GlobalModel, facts: TemporalGraph, epochs: int, steps_per_batch: int, learning_rate: float,
+        weight_decay: float, clip: float,
+    ):  # fmt: skip
+        super().__init__()
+        self.model, self.clip = model, clip
+        self.learning_rate, self.weight_decay, self.steps_per_batch = learning_rate, weight_decay, steps_per_batch
+        self._facts, self._snapshots = facts, Snapshots(facts)
+        self._targets = range(1, int(facts.time.max()) + 1)
+        batches = -(-len(self._targets) // steps_per_batch)
+        self._orders = EpochOrders(epochs, max(batches, 1))
+        self.steps = epochs * batches  # none if there is one snapshot: it forecasts nothing yet
+
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """The loss of a stretch of snapshots."""
+        start = self._orders.at(batch_idx) * self.steps_per_batch
+        return self.model.loss(self._facts, self._snapshots, self._targets[start : start + self.steps_per_batch])
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient."""
+        nn.utils.clip_grad_norm_(self.parameters(), self.clip)
 
 
 def _soft_cross_entropy(logits: Tensor, row: Tensor, target: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ Equations:
         p(G_t) = product over (s, r, o) of p(o | s, r) p(r | s) p(s)
 
     With the last L visits v of s, steps at which s has facts (:mod:`dynbench.models.kg.activity`), a neighbourhood g
-    (:mod:`dynbench.models.kg.aggregators`) and the state H of the graph (:mod:`dynbench.models.kg.global_model`)::
+    (:mod:`dynbench.models.kg.aggregators`) and the state H of the graph (:mod:`dynbench.models.kg.global_model`), the
+    recurrent event encoder (:mod:`dynbench.models.kg.event_encoder`) says::
 
         h_t(s, r) = GRU_1 over v of [ g(N_v(s)); H_v; e_s; e_r ]        logits of o: W_o [ e_s; h_t(s, r); e_r ] + b_o
         h_t(s)    = GRU_2 over v of [ g(N_v(s)); H_v; e_s ]             logits of r: W_r [ e_s; h_t(s) ] + b_r
@@ -77,60 +78,64 @@ Reproduction:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from dynbench.contract import Block, Queries
+from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Selection, Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import units
-from dynbench.models.kg.aggregators import Known, make_aggregator
-from dynbench.models.kg.base import KnowledgeGraphModel
-from dynbench.models.kg.batches import Asked, FactBatches, answer_loss, share
-from dynbench.models.kg.global_model import GlobalModel
+from dynbench.models.kg.aggregators import Known
+from dynbench.models.kg.base import KnowledgeGraphModel, with_relations
+from dynbench.models.kg.batches import Asked, FactBatches
+from dynbench.models.kg.event_encoder import Computed, EventEncoder, State
+from dynbench.models.kg.global_model import GlobalModel, GlobalTraining
 from dynbench.models.kg.rollout import generated
-from dynbench.nn.histories import HistoryGRU
-
-# Visits whose neighbourhoods are computed at once where no gradient is needed; bounds memory.
-_AT_ONCE = 20_000
 
 
-class State(NamedTuple):
-    """What a forecast starts from.
+class Lesson(NamedTuple):
+    """What a fit is about: facts in batches, and the state from which their histories are read."""
 
-    Attributes:
-        known: Facts, those that were generated included.
-        moments: ``(T, h)`` global states H after every step.
-        around: ``(V, h)`` neighbourhood of every visit, or ``None`` while parameters change.
-    """
-
-    known: Known
-    moments: Tensor
-    around: Tensor | None = None
+    batches: FactBatches
+    state: State
 
 
-class Seen(NamedTuple):
-    """Histories of some units, or of some queries about them.
+class Forecast(NamedTuple):
+    """The distributions over the facts of the step after a state's last one."""
 
-    Attributes:
-        place: ``(U, L) long`` the visits, the latest last, as places among the distinct ones; -1 in front.
-        around: ``(M, h)`` neighbourhood of each distinct visit.
-        time: ``(M,) long`` its step.
-        moments: ``(T, h)`` global states of all steps.
-    """
+    model: RENET
+    state: State
 
-    place: Tensor
-    around: Tensor
-    time: Tensor
-    moments: Tensor
+    @property
+    def num_nodes(self) -> int:
+        """Entities, N."""
+        return self.model.encoder.num_nodes
 
-    def of(self, agent: Tensor) -> Seen:
-        """The histories of the ``agent``-th units."""
-        return self._replace(place=self.place[agent])
+    @property
+    def num_relations(self) -> int:
+        """Relations, R."""
+        return self.model.encoder.num_relations
+
+    @property
+    def step(self) -> int:
+        """The step that is forecast."""
+        return self.state.known.graph.num_steps
+
+    def next_actors(self, side: int) -> Tensor:
+        """``(N,)`` p(s), or the same of objects."""
+        return self.model.global_model.heads[side](self.state.moments[-1]).softmax(0)
+
+    def next_relations(self, unit: Tensor) -> Tensor:
+        """``(U, R)`` p(r | s)."""
+        encoder, time = self.model.encoder, torch.full_like(unit, self.step)
+        return encoder.next_relations(encoder.histories(self.state, unit, time), unit).softmax(1)
+
+    def next_answers(self, unit: Tensor, relation: Tensor) -> Tensor:
+        """``(Q, N)`` p(o | s, r)."""
+        return self.model.answers_to(self.state, unit, relation, torch.full_like(unit, self.step)).softmax(1)
 
 
 class RENET(KnowledgeGraphModel):
@@ -180,202 +185,126 @@ class RENET(KnowledgeGraphModel):
             raise ConfigError(
                 f"model.dim is {dim}; relational convolutions work on pairs of entries: give an even number"
             )
-        self.dim, self.aggregator_name, self.length = dim, aggregator, length
+        self.dim, self.aggregator, self.length, self.dropout = dim, aggregator, length, dropout
         self.epochs, self.last_steps, self.batch_size = epochs, last_steps, batch_size
         self.learning_rate, self.weight_decay, self.clip = learning_rate, weight_decay, clip
         self.relation_weight, self.global_epochs, self.global_steps = relation_weight, global_epochs, global_steps
         self.rollout, self.rollout_size, self.patience = rollout, rollout_size, patience
-        self.dropout = nn.Dropout(dropout)
-        self.register_buffer("seed", torch.zeros((), dtype=torch.long))
-        self._state: State | None = None
-        self._learning: State | None = None
-        self._batches: FactBatches | None = None
+        self.register_buffer("seed", torch.zeros((), dtype=torch.long))  # of roll-outs
+        self._lesson: Lesson | None = None  # while the model learns
+
+    def build(self, nodes: int, relations: int) -> None:
+        """The global model, and the encoder of events."""
+        self.global_model = GlobalModel(nodes, relations, self.dim, self.dropout, self.length)
+        self.encoder = EventEncoder(nodes, relations, self.dim, self.aggregator, self.length, self.dropout)
 
     # ---- learning -------------------------------------------------------------------------------------------
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Train anew, the global model first; afterwards know all of ``history``."""
-        self.build(history.num_nodes, history.num_relations)
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Train anew: the global model first, and then, with its states as they are, the encoder."""
+        self.create(nodes=train.num_nodes, relations=train.num_relations)
         self.to(trainer.device)
-        learnt = self.before_validation(history, validation).to(trainer.device)
-        self.know(learnt)
-        learnt = self.known_graph()
-        self.global_model.fit(learnt, self.global_epochs, trainer)
-        self.global_model.requires_grad_(False).to(trainer.device)
-        self._learning = self._state_of(learnt, tables=False)
-        first = 0 if self.last_steps is None else max(0, learnt.num_steps - self.last_steps)
-        self._batches = FactBatches(learnt.between(first, learnt.num_steps), self.batch_size, self.epochs)
+        train = with_relations(train.to(trainer.device))
+        self._learn_the_whole(train, trainer)
+        first = 0 if self.last_steps is None else max(0, train.num_steps - self.last_steps)
+        known = Known.of(train)
+        state = State(known, self.global_model.moments(known.snapshots, train.num_steps), Computed(self.encoder, known))
+        batches = FactBatches(train.between(first, train.num_steps), self.batch_size, self.epochs)
+        self._lesson = Lesson(batches, state)
         self.seed = torch.randint(2**40, ()).to(trainer.device)
-        epoch = self._batches.per_epoch
-        selection = Selection(lambda: self._judge(validation), epoch, self.patience) if validation else None
-        trainer.train(self, self.epochs * epoch, selection=selection)
-        self.eval()
-        self._learning = self._batches = None
-        self.know(history)
+        selection = None if selector is None else Selection(selector, batches.per_epoch, self.patience)
+        trainer.train(self, self.epochs * batches.per_epoch, selection=selection)
+        self._lesson = None
 
-    def build(self, num_nodes: int, num_relations: int) -> None:
-        """Create the parameters."""
-        self.num_nodes, self.num_relations = num_nodes, num_relations
-        dim, dropout = self.dim, self.dropout.p
-        self.global_model = GlobalModel(
-            num_nodes, num_relations, dim, dropout, self.length, self.learning_rate, self.weight_decay, self.clip,
-            self.global_steps,
-        ).requires_grad_(True)  # fmt: skip
-        gain = nn.init.calculate_gain("relu")
-        self.entities = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_nodes, dim), gain))
-        self.relations = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2 * num_relations, dim), gain))
-        self.aggregator = make_aggregator(self.aggregator_name, dim, num_relations, dropout)
-        self.event_gru = HistoryGRU(
-            (dim, dim, dim, dim), dim
-        )  # h_t(s, r), of neighbourhood, global state, entity, relation
-        self.entity_gru = HistoryGRU((dim, dim, dim), dim)  # h_t(s), of the same without a relation
-        self.answer_out = nn.Linear(3 * dim, num_nodes)
-        self.relation_out = nn.Linear(2 * dim, num_relations)
-        if num_relations == 1:  # then there is nothing to learn about which relation comes
-            for part in (self.entity_gru, self.relation_out):
-                part.requires_grad_(False)
+    def _learn_the_whole(self, train: TemporalGraph, trainer: Trainer) -> None:
+        """Train the global model, which stays as it is afterwards."""
+        training = GlobalTraining(
+            self.global_model, train, self.global_epochs, self.global_steps, self.learning_rate, self.weight_decay,
+            self.clip,
+        )  # fmt: skip
+        if training.steps:
+            trainer.train(training, training.steps)
+        self.global_model.eval().requires_grad_(False).to(trainer.device)
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Cross-entropy of the answers and, weighted, of the relations, for both sides of a batch of facts."""
-        mine = share(self._batches.at(batch_idx), self.global_rank, self.trainer.world_size)
-        asked = Asked.about(self._batches.graph.subset(mine))
-        unit, seen = asked.unit[asked.agent], self._seen(self._learning, asked.unit, asked.time)
-        if self.aggregator.sees_relation:
-            by_query = self._seen(self._learning, unit, asked.time[asked.agent], asked.relation)
-        else:
-            by_query = seen.of(asked.agent)
-        loss = answer_loss(self._answers(by_query, unit, asked.relation), asked.query, asked.answer, asked.weight)
-        relation = asked.relation[asked.query] % self.num_relations
-        logits = self._relations(seen, asked.unit)
-        return loss + self.relation_weight * answer_loss(logits, asked.agent[asked.query], relation, asked.weight)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with weight decay; the global model stays as it is."""
-        chosen = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.Adam(chosen, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        """Loss of the facts of a batch."""
+        batches, state = self._lesson
+        facts = batches.at(batch_idx)
+        mine = self.share(facts) if len(facts) >= self.world else facts
+        return self.encoder.loss(state, Asked.about(batches.graph.subset(mine)), self.relation_weight)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient."""
         nn.utils.clip_grad_norm_(self.parameters(), self.clip)
 
-    def _judge(self, validation: Sequence[Block]) -> float:
-        """Mean reciprocal rank with histories as they were at the end of training."""
-        self._state = self._state_of(self._learning.known.graph, moments=self._learning.moments)
-        value = self.mean_reciprocal_rank(validation)
-        self._state = None
-        return value
+    # ---- what is known --------------------------------------------------------------------------------------
 
-    # ---- equations ------------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def arrange(self) -> None:
+        """The state after all known facts; where these are the ones that are being learnt, it is there in part."""
+        learnt = None if self._lesson is None else self._lesson.state
+        agree = learnt is not None and _same(learnt.known.graph, self.known)
+        known = learnt.known if agree else Known.of(self.known)
+        moments = learnt.moments if agree else self.global_model.moments(known.snapshots, self.known.num_steps)
+        self._now = self._ahead = State(known, moments, self.encoder.surroundings(known))
 
-    def _seen(self, state: State, unit: Tensor, time: Tensor, relation: Tensor | None = None) -> Seen:
-        """Histories of units before given times, and what was around them, as seen by a relation if that matters."""
-        visits = state.known.activity.recent(unit, time, self.length)
-        if relation is None or not self.aggregator.sees_relation:
-            distinct, place = _distinct(visits)
-            relation = None
-        else:
-            doubled = 2 * self.num_relations
-            pair, place = _distinct(torch.where(visits >= 0, visits * doubled + relation[:, None], -1))
-            distinct, relation = pair.div(doubled, rounding_mode="floor"), pair % doubled
-        if state.around is None:
-            around = self.aggregator(self.entities, self.relations, state.known, distinct, relation)
-        else:
-            around = state.around[distinct]
-        return Seen(place, self.dropout(around), state.known.activity.time[distinct], self.dropout(state.moments))
+    def follow(self, facts: TemporalGraph) -> None:
+        """Go on from the state before; what was forecast in the place of these facts is forgotten."""
+        self._now = self._ahead = self._extended(self._now, self.known)
 
-    def _history(self, gru: HistoryGRU, seen: Seen, own: Tensor) -> Tensor:
-        """``(U, h)`` states after histories; ``own`` is what stays the same along each."""
-        shared = gru.product(0, seen.around) + gru.product(1, seen.moments)[seen.time]
-        return gru.run(lambda step, index: shared[seen.place[index, step]] + own[index], seen.place >= 0)
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Know what was known before."""
+        super().restore(state)
+        if len(self.known) != len(self._now.known.graph):
+            self.arrange()
 
-    def _answers(self, seen: Seen, unit: Tensor, relation: Tensor) -> Tensor:
-        """``(Q, N)`` logits of the entities that complete queries: W_o [e_s; h_t(s, r); e_r]."""
-        head, gru = self.entities[unit % self.num_nodes], self.event_gru
-        own = gru.product(2, self.dropout(head)) + gru.product(3, self.dropout(self.relations))[relation]
-        vectors = (head, self._history(gru, seen, own), self.relations[relation])
-        return self.answer_out(self.dropout(torch.cat(vectors, dim=1)))
+    @torch.no_grad()
+    def _extended(self, state: State, graph: TemporalGraph) -> State:
+        """The state after a graph that starts with the facts of another state."""
+        known = Known.of(graph)
+        moments = self.global_model.moments(known.snapshots, graph.num_steps, state.moments)
+        return State(known, moments, self.encoder.surroundings(known, state.around))
 
-    def _relations(self, seen: Seen, unit: Tensor) -> Tensor:
-        """``(U, R)`` logits of the relation of a unit's fact: W_r [e_s; h_t(s)]."""
-        head, gru = self.entities[unit % self.num_nodes], self.entity_gru
-        states = self._history(gru, seen, gru.product(2, self.dropout(head)))
-        return self.relation_out(self.dropout(torch.cat([head, states], dim=1)))
+    def _before(self, time: int) -> State:
+        """All that may be built on for a forecast at a time; later steps in it are not looked at.
+
+        Forecasts by which a model is selected do not roll out.
+        """
+        if self.rollout == "generated" and self._lesson is None:
+            for _ in range(self._ahead.known.graph.num_steps, time):
+                self._ahead = self._rolled_out(self._ahead)
+        return self._ahead
+
+    def _rolled_out(self, state: State) -> State:
+        """A state with the snapshot that is forecast from it."""
+        graph = state.known.graph
+        step = graph.num_steps
+        src, relation, dst = generated(Forecast(self, state), self.rollout_size, int(self.seed) + step)
+        facts = TemporalGraph(
+            src, dst, torch.full_like(src, step), graph.num_nodes, graph.num_relations, relation=relation,
+            weight=torch.ones(len(src), device=src.device),
+        )  # fmt: skip
+        return self._extended(state, dataclasses.replace(graph.extended(facts), num_steps=step + 1))
 
     # ---- answering ------------------------------------------------------------------------------------------
-
-    def answer_logits(self, state: State, unit: Tensor, relation: Tensor, time: Tensor) -> Tensor:
-        """``(Q, N)`` logits of every entity as the answer to queries about units and relations."""
-        return self._answers(self._seen(state, unit, time, relation), unit, relation)
-
-    def relation_logits(self, state: State, unit: Tensor, time: Tensor) -> Tensor:
-        """``(Q, R)`` logits of the relation of a fact of a unit."""
-        return self._relations(self._seen(state, unit, time), unit)
 
     @torch.no_grad()
     def rank(self, queries: Queries) -> Tensor:
         """``(Q, N)`` logits, after forecasting the snapshots that lie between what is known and what is asked."""
-        self.eval()
-        scores = self.entities.new_empty(len(queries), self.num_nodes)
+        scores = self.encoder.entities.new_empty(len(queries), self.encoder.num_nodes)
         for time in queries.time.unique().tolist():
             asked = (queries.time == time).nonzero().squeeze(1)
             part = queries[asked]
-            unit = units(part.src, part.relation, self)
-            scores[asked] = self.answer_logits(self._before(time), unit, part.relation, part.time)
+            unit = units(part.src, part.relation, self.encoder)
+            scores[asked] = self.answers_to(self._before(time), unit, part.relation, part.time)
         return scores
 
-    def _before(self, time: int) -> State:
-        """All that may be built on for a forecast at a time; later steps in it are not looked at."""
-        state = self._state if self._state is not None else self._state_of(self.known_graph())
-        if self._learning is None and self.rollout == "generated":
-            for step in range(state.known.graph.num_steps, time):
-                state = self._extended(state, step)
-        self._state = state
-        return state
-
-    def _extended(self, state: State, step: int) -> State:
-        """A state with the snapshot that is forecast from it."""
-        src, relation, dst = generated(self, state, step, self.rollout_size, int(self.seed) + step)
-        graph = state.known.graph
-        facts = TemporalGraph(
-            src, dst, torch.full_like(src, step), graph.num_nodes, graph.num_relations, num_steps=step + 1,
-            relation=relation, weight=torch.ones(len(src), device=src.device),
-        )  # fmt: skip
-        longer = dataclasses.replace(graph.extended(facts), num_steps=step + 1)
-        return self._state_of(longer, moments=state.moments, around=state.around)
-
-    @torch.no_grad()
-    def _state_of(
-        self, graph: TemporalGraph, moments: Tensor | None = None, around: Tensor | None = None, tables: bool = True
-    ) -> State:
-        """Arrange facts, and compute what does not depend on the query.
-
-        Args:
-            graph: The facts.
-            moments, around: What was computed for the first steps and visits.
-            tables: Whether the parameters are final, so that neighbourhoods can be computed once and for all.
-        """
-        known = Known.of(graph)
-        moments = self.global_model.moments(known.snapshots, graph.require_steps(), moments)
-        if not tables or self.aggregator.sees_relation:
-            return State(known, moments)
-        rest = torch.arange(0 if around is None else len(around), len(known.activity), device=moments.device)
-        parts = [self.aggregator(self.entities, None, known, part, None) for part in rest.split(_AT_ONCE)]
-        return State(known, moments, torch.cat(parts if around is None else [around, *parts]))
-
-    def observe(self, events: TemporalGraph) -> None:
-        """Know what was revealed; what was computed for earlier facts stays, unless forecasts stand in their place."""
-        state, steps = self._state, int(self.sizes[2])
-        super().observe(events)
-        if state is not None and state.known.graph.num_steps == steps:
-            self._state = self._state_of(self.known_graph(), moments=state.moments, around=state.around)
-
-    def forget_state(self) -> None:
-        """Drop what was derived from the known facts."""
-        self._state = None
+    def answers_to(self, state: State, unit: Tensor, relation: Tensor, time: Tensor) -> Tensor:
+        """``(Q, N)`` logits of every entity as the answer to queries about units and relations."""
+        return self.encoder.answers(self.encoder.histories(state, unit, time, relation), unit, relation)
 
 
-def _distinct(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct values that are not negative, and where each stands among them; -1 stays."""
-    found = values >= 0
-    distinct, place = values[found].unique(return_inverse=True)
-    return distinct, torch.full_like(values, -1).masked_scatter(found, place)
+def _same(one: TemporalGraph, other: TemporalGraph) -> bool:
+    """Whether two graphs hold the same facts."""
+    parts = ("src", "dst", "time", "relation")
+    return one.num_steps == other.num_steps and all(torch.equal(getattr(one, n), getattr(other, n)) for n in parts)

@@ -6,25 +6,40 @@ For a step that is not known, subjects are drawn from the global model, and of a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from dynbench.models.kg.renet import RENET, State
 
 # Pairs of an entity and a relation that are decoded at once.
 _PAIRS = 256
 
 
-def generated(model: RENET, state: State, step: int, count: int, seed: int) -> Tensor:
-    """The likeliest facts at the step after the last one of a state.
+class Forecaster(Protocol):
+    """What says how likely the facts of the next step are. A unit is an entity as a subject or, from N on, an object.
+
+    Attributes:
+        num_nodes, num_relations: Sizes of the graph.
+    """
+
+    num_nodes: int
+    num_relations: int
+
+    def next_actors(self, side: int) -> Tensor:
+        """``(N,)`` probabilities of the subjects (0) or the objects (1)."""
+
+    def next_relations(self, unit: Tensor) -> Tensor:
+        """``(U, R)`` probabilities of the relation of a unit's fact."""
+
+    def next_answers(self, unit: Tensor, relation: Tensor) -> Tensor:
+        """``(Q, N)`` probabilities of the entity that completes it; relations from R on are inverse ones."""
+
+
+def generated(model: Forecaster, count: int, seed: int) -> Tensor:
+    """The likeliest facts of the next step.
 
     Args:
-        model: Fitted.
-        state: What is known or was generated before.
-        step: The step.
+        model: Says how likely they are.
         count: Entities drawn, with replacement, and facts taken, for each side.
         seed: Of the draws.
 
@@ -32,27 +47,24 @@ def generated(model: RENET, state: State, step: int, count: int, seed: int) -> T
         ``(3, F) long`` distinct facts: subjects, relations, objects.
     """
     draws = torch.Generator().manual_seed(seed)
-    sides = [_side(model, state, step, count, side, draws) for side in (0, 1)]
-    return torch.cat(sides, dim=1).unique(dim=1)
+    return torch.cat([_side(model, count, side, draws) for side in (0, 1)], dim=1).unique(dim=1)
 
 
-def _side(model: RENET, state: State, step: int, count: int, side: int, draws: torch.Generator) -> Tensor:
+def _side(model: Forecaster, count: int, side: int, draws: torch.Generator) -> Tensor:
     """``(3, <= count)`` facts found from the subjects' side (0) or the objects' (1)."""
-    share = model.global_model.heads[side](state.moments[-1]).softmax(0)
+    share = model.next_actors(side)
     drawn = torch.multinomial(share.cpu(), count, replacement=True, generator=draws).unique().to(share.device)
     unit, relations = drawn + side * model.num_nodes, model.num_relations
-    time = torch.full_like(unit, step)
-    by_relation = model.relation_logits(state, unit, time).softmax(1)
-    odds, order = (share[drawn, None] * by_relation).flatten().sort(descending=True)
+    odds, order = (share[drawn, None] * model.next_relations(unit)).flatten().sort(descending=True)
     unit, relation = unit[order // relations], order % relations + side * relations
-    best, facts = _best_facts(model, state, step, odds, unit, relation, count)
+    best, facts = _best_facts(model, odds, unit, relation, count)
     head, relation, answer = facts[:, best > 0]
     return torch.stack([head, relation, answer] if side == 0 else [answer, relation - relations, head])
 
 
 def _best_facts(
-    model: RENET, state: State, step: int, odds: Tensor, unit: Tensor, relation: Tensor, count: int
-) -> tuple[Tensor, Tensor]:
+    model: Forecaster, odds: Tensor, unit: Tensor, relation: Tensor, count: int
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Probabilities and facts ``(head, relation, answer)`` of the likeliest completions of pairs, likeliest pair first.
 
     A pair cannot hold a fact likelier than itself, so that the search ends, without loss, at the first pair that is
@@ -63,9 +75,7 @@ def _best_facts(
         if len(best) >= count and odds[start] <= best[-1]:
             break
         part = slice(start, start + _PAIRS)
-        time = torch.full_like(unit[part], step)
-        logits = model.answer_logits(state, unit[part], relation[part], time)
-        joint = odds[part, None] * logits.softmax(1)
+        joint = odds[part, None] * model.next_answers(unit[part], relation[part])
         value, place = joint.flatten().topk(min(count, joint.numel()))
         pair, answer = start + place // model.num_nodes, place % model.num_nodes
         more = torch.stack([unit[pair] % model.num_nodes, relation[pair], answer])

@@ -85,13 +85,11 @@ Reproduction:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynbench.contract import Block, Queries
+from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
@@ -140,9 +138,12 @@ class NLSMKG(LatentSpace):
         **settings: Those of :class:`~dynbench.models.latent.base.LatentSpace`.
     """
 
+    version = 1
     answers = frozenset({"rank"})
     scale = "logit"
     needs = frozenset({"snapshots"})
+    learns = "context"
+    selects = False
 
     def __init__(
         self,
@@ -161,22 +162,27 @@ class NLSMKG(LatentSpace):
         self.epochs, self.window, self.positions = epochs, window, positions
         self.facts_per_step, self.negatives = facts_per_step, negatives
         self.matrix_start_scale = matrix_start_scale
-        self._evolved: tuple[int, Tensor, Interaction] | None = None
+
+    def build(self, steps: int, nodes: int, relations: int) -> None:
+        """Posteriors of psi and of every relation's theta, over a window that ends at the last of ``steps``."""
+        self._evolved: dict[int, tuple[Tensor, Interaction]] = {}
+        self.nodes = self.trajectory(self.window, nodes, self.dim, self.node_prior, self.start_scale)
+        rows = relations * self.dim
+        self.matrices = self.trajectory(self.window, rows, 4, self.matrix_prior, self.matrix_start_scale)
 
     # ---- learning -----------------------------------------------------------------------------------------
 
-    def fit(self, history: TemporalGraph, validation: Sequence[Block], trainer: Trainer) -> None:
-        """Move the window over the history and train at each position (section 4 of the paper, temporal KGs)."""
-        num_steps, history = history.require_steps(), history.to(trainer.device)
-        self.build(history.num_nodes, history.num_relations)
-        self.last_step.fill_(num_steps - 1)
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Move the window over the snapshots and train at each position (section 4 of the paper, temporal KGs)."""
+        steps, train = train.require_steps(), train.to(trainer.device)
+        self.create(steps=steps, nodes=train.num_nodes, relations=train.num_relations)
         before = None
-        for last in self.ends(num_steps):
+        for last in self.ends(steps):
             first = max(0, last - self.window + 1)
             if before is not None and first > before:
                 self.nodes.shift()
                 self.matrices.shift()
-            self.sampler = FactSampler(history.between(first, last + 1), first, last + 1 - first)
+            self.sampler = FactSampler(train.between(first, last + 1), first, last + 1 - first)
             trainer.train(self, steps=self.epochs)
             before = first
         self.sampler = None
@@ -186,16 +192,9 @@ class NLSMKG(LatentSpace):
         start = 1 if self.positions is None else num_steps - self.positions
         return range(min(max(1, start), num_steps - 1), num_steps)
 
-    def build(self, num_nodes: int, num_relations: int) -> None:
-        """Create the parameters."""
-        self._evolved = None
-        self.nodes = self.trajectory(self.window, num_nodes, self.dim, self.node_prior, self.start_scale)
-        rows = num_relations * self.dim
-        self.matrices = self.trajectory(self.window, rows, 4, self.matrix_prior, self.matrix_start_scale)
-
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Negative evidence lower bound, estimated with one sample."""
-        window, mine = self.sampler, slice(self.global_rank, None, self.trainer.world_size)
+        window = self.sampler
         facts, entities = window.draw(self.facts_per_step), window.entities(self.negatives)
         rows = torch.cat([facts.src, facts.dst, entities.flatten()]).unique()
         place = torch.empty(window.num_nodes, dtype=torch.long, device=rows.device)
@@ -204,11 +203,11 @@ class NLSMKG(LatentSpace):
 
         nodes, matrices = self.nodes(window.num_steps, rows), self.matrices(window.num_steps)
         z, terms = torch.sigmoid(self.sample(*nodes)), relation_terms(self.sample(*matrices), self.dim)
-        # Devices share the facts, not the KL.
-        likelihood = self.likelihood(z, terms, place, Facts(*(part[mine] for part in facts)), entities, weight[mine])
+        *mine, weight = self.share(*facts, weight)  # devices share the facts, not the KL
+        likelihood = self.likelihood(z, terms, place, Facts(*mine), entities, weight)
         divergence = self.kl(*nodes, *self.node_prior).sum() * (window.num_nodes / len(rows))
         divergence = divergence + self.kl(*matrices, *self.matrix_prior).sum()
-        return likelihood * self.trainer.world_size + self.kl_weight * divergence
+        return likelihood * self.world + self.kl_weight * divergence
 
     def likelihood(
         self, z: Tensor, terms: Interaction, place: Tensor, facts: Facts, entities: Tensor, weight: Tensor
@@ -255,24 +254,19 @@ class NLSMKG(LatentSpace):
 
     def forecast(self, time: int) -> tuple[Tensor, Interaction]:
         """Attributes ``(N, K)`` and terms with leading axis ``2R`` at ``time``, from the mean cells alone."""
-        if self._evolved is None or self._evolved[0] != time:
-            last = int(self.last_step)
+        if time not in self._evolved:
+            known = self.sizes["steps"]
             # A step of the past is one of the window's own.
-            steps = max(1, min(self.window, last + 1) - max(0, last - time))
-            ahead = max(0, time - last)
+            steps = max(1, min(self.window, known) - max(0, known - 1 - time))
+            ahead = max(0, time - known + 1)
             terms = relation_terms(self.matrices.forecast(steps, ahead)[None], self.dim)
             z = torch.sigmoid(self.nodes.forecast(steps, ahead))
-            self._evolved = time, z, Interaction(*(part[0] for part in terms))
-        return self._evolved[1:]
+            self._evolved = {time: (z, Interaction(*(part[0] for part in terms)))}
+        return self._evolved[time]
 
-    def load_state_dict(self, state: dict[str, Tensor], strict: bool = True, assign: bool = False):
-        """Restore a fitted model."""
-        self._evolved = None
-        return super().load_state_dict(state, strict=strict, assign=assign)
-
-    def build_like(self, state: dict[str, Tensor]) -> None:
-        """Create parameters of the sizes found in a saved state."""
-        self.build(state["nodes.start"].shape[1], state["matrices.start"].shape[1] // self.dim)
+    def condition(self, context: TemporalGraph) -> None:
+        """Parameters are final now: forecasts are kept from here on."""
+        self._evolved = {}
 
 
 def _pick(table: Tensor, step: Tensor, row: Tensor) -> Tensor:
