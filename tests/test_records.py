@@ -198,10 +198,10 @@ def test_two_models_meet_the_same_pairs(lab):
 
 
 def fail_with(monkeypatch, error: Exception) -> None:
-    def play(*_):
+    def fail(*_):
         raise error
 
-    monkeypatch.setattr("dynbench.engine.loop.play", play)
+    monkeypatch.setattr("dynbench.engine.session.carry_out", fail)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,6 @@ class Trainer:
         }
         self.steps = 0
         self.seconds = 0.0
-        self.selected: dict[str, float] = {}
         self.prepare()
 
     def prepare(
@@ -175,7 +174,6 @@ class Trainer:
         module.eval()
         if selection is not None:
             keeper.restore(module)
-            self.selected = keeper.values
         self.seconds += time.monotonic() - started
         self.steps += lightning.global_step
         self._keep(module, call, resume)
@@ -327,11 +325,6 @@ class _Best(Callback):
         best = [self._values.get(name, float("-inf")) for name in values]
         pairs = list(zip(values.values(), best, strict=True))
         return all(value >= before for value, before in pairs) and any(value > before for value, before in pairs)
-
-    @property
-    def values(self) -> dict[str, float]:
-        """Those of the best state; none if the model was never judged."""
-        return self._values
 
     def restore(self, module: pl.LightningModule) -> None:
         """Bring the best state back, if the model was ever judged: parameters, and the memory that belongs to them."""

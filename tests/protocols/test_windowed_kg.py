@@ -86,7 +86,8 @@ def test_one_side_only(sides, low, high, tmp_path):
     assert (int(relation.min()), int(relation.max()) + 1) == (low, high)
     found = told(Recurrency(), protocol, graph, tmp_path / "run").results()[0]
     both = told(Recurrency(), WindowedKG(), graph, tmp_path / "both").results()[0]
-    assert found["time_mrr"] == found[f"time_mrr_{sides}"] == both[f"time_mrr_{sides}"]
+    assert found["time_mrr"] == found[f"time_mrr_{sides}"]
+    assert found["time_mrr"] == pytest.approx(both[f"time_mrr_{sides}"], abs=1e-12)
 
 
 @pytest.mark.parametrize(("history", "known"), [("multi_step_train", 6), ("multi_step", 8), ("single_step", 8)])
@@ -135,6 +136,7 @@ def test_revealed_steps_are_learnt(heard):
     assert not torch.equal(scores["multi_step"], scores["multi_step_train"])
     assert not torch.equal(scores["multi_step"], scores["single_step"])
     again = Recurrency()
+    again.fit(graph.before(8), None, Trainer())
     again.condition(graph.before(9))
     (episode,) = WindowedKG().episodes(graph, 0)
     answers = again.rank(blocks_of(episode)[-1].queries)

@@ -26,11 +26,13 @@ class Walker(pl.LightningModule):
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=0.1)
 
-    def judge(self):
+    def judge(self, module):
+        assert module is self
         assert not self.training
         assert not torch.is_grad_enabled()
         self.weights.append(self.weight.detach().clone())
-        return self.judgements[self.batches[-1] // 4]
+        found = self.judgements[self.batches[-1] // 4]
+        return found if isinstance(found, dict) else {"ap": found}
 
 
 def fitted(judgements, folder=None, epochs=10, patience=3, stop_at=None, key="fit"):
@@ -47,6 +49,29 @@ def test_stops_when_patience_ends_and_restores_the_best():
     assert trainer.steps == 20
     assert torch.equal(module.weight.detach(), module.weights[1])
     assert not module.training
+
+
+def test_all_values_must_improve_together():
+    pairs = [(0.5, 0.5), (0.6, 0.4), (0.5, 0.6), (0.9, 0.5), (0.4, 0.9), (0.1, 0.1)]
+    trainer, module = fitted([{"ap": ap, "auc": auc} for ap, auc in pairs])
+    assert len(module.weights) == 6  # the third is the best: it is as good in one and better in the other
+    assert trainer.steps == 24
+    assert torch.equal(module.weight.detach(), module.weights[2])
+
+
+def test_the_memory_that_belongs_to_the_best_state_comes_back():
+    class Remembering(Walker):
+        def __init__(self, judgements, stop_at=None):
+            super().__init__(judgements, stop_at)
+            self.register_buffer("memory", torch.zeros(()))
+
+        def training_step(self, batch, batch_idx):
+            self.memory += 1
+            return super().training_step(batch, batch_idx)
+
+    module = Remembering([0.1, 0.9, 0.2, 0.2, 0.2])
+    Trainer().train(module, 40, selection=Selection(module.judge, 4, 3))
+    assert float(module.memory) == 8
 
 
 def test_runs_to_the_end_while_it_gets_better():
