@@ -33,6 +33,7 @@ def grid(nodes: int, time: int) -> Queries:
 def fitted(name: str, graph: TemporalGraph, *overrides: str):
     model = make("model", name, *overrides)
     model.fit(graph, None, Trainer())
+    model.condition(graph)
     return model
 
 
@@ -61,17 +62,41 @@ def test_observing_equals_fitting_on_the_whole(name):
     model.observe(graph.between(3, 5))
     model.observe(graph.step(5))
     assert torch.equal(model.score(queries), fitted(name, graph.before(6)).score(queries))
-    assert model.history.checksum() == graph.before(6).checksum()
+    assert model.known.checksum() == graph.before(6).checksum()
     assert not torch.equal(model.score(queries), before)
 
 
 @pytest.mark.parametrize("name", COUNTING)
-def test_a_refit_forgets(name):
+def test_conditioning_anew_forgets(name):
     graph = tiny_graph()
     queries = grid(graph.num_nodes, 4)
     model = fitted(name, graph)
-    model.fit(graph.before(4), None, Trainer())
+    model.condition(graph.before(4))
     assert torch.equal(model.score(queries), fitted(name, graph.before(4)).score(queries))
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_going_back_forgets_what_was_revealed_since(name):
+    graph = tiny_graph()
+    queries = grid(graph.num_nodes, 6)
+    model, answers, states = fitted(name, graph.before(3)), [], []
+    for step in range(3, 7):
+        answers.append(model.score(queries))
+        states.append({key: part.clone() for key, part in model.running_state().items()})
+        model.observe(graph.step(step))
+    assert not torch.equal(model.score(queries), answers[0])
+    for position in (3, 1, 0):
+        model.restore(states[position])
+        assert torch.equal(model.score(queries), answers[position])
+    model.observe(graph.between(3, 6))
+    assert torch.equal(model.score(queries), answers[3])
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_nothing_is_learnt(name):
+    model = fitted(name, tiny_graph())
+    assert model.state_dict() == {}
+    assert model.num_parameters() == 0
 
 
 @pytest.mark.parametrize("name", COUNTING)
@@ -133,6 +158,6 @@ def test_a_silent_last_snapshot_is_the_last_snapshot():
     pairs = Queries.pairs(torch.tensor([0]), torch.tensor([1]), 2)
     last, decayed = LastSnapshot(), DecayedCount(decay=0.5, neighbor_weight=0.0, degree_weight=0.0)
     for model in (last, decayed):
-        model.fit(graph.before(2), None, None)
+        model.condition(graph.before(2))
     assert last.score(pairs).tolist() == [0.0]
     assert decayed.score(pairs).tolist() == [0.5]

@@ -101,7 +101,7 @@ def ready(kind=NLSM, directed=False, seed=0, **settings):
     torch.manual_seed(seed)
     model = kind(dim=3, **settings)
     graph = history(directed)
-    model.build(3, graph.num_nodes, 3 + directed)
+    model.create(steps=3, nodes=graph.num_nodes, entries=3 + directed)
     with torch.no_grad():  # so that no two terms are alike
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn_like(parameter)
@@ -254,17 +254,9 @@ def test_queries_of_several_times_are_each_answered_at_their_own():
     assert together[0] != together[2]
 
 
-def test_chunks_do_not_show(monkeypatch):
-    model = fitted()
-    queries = Queries.pairs(*torch.cartesian_prod(torch.arange(7), torch.arange(7)).unbind(1), 4)
-    whole = model.score(queries)
-    monkeypatch.setattr("dynbench.models.latent.nlsm._SCORE_CHUNK", 4)
-    torch.testing.assert_close(model.score(queries), whole)
-
-
 def test_free_parameters_forecast_the_last_snapshot():
     model = fitted(BAS)
-    last = int(model.last_step)
+    last = model.sizes["steps"] - 1
     z = torch.sigmoid(model.nodes.table[0, -1])
     torch.testing.assert_close(model.embed(torch.tensor([last, last + 1, last + 2])), z.expand(3, -1, -1))
 

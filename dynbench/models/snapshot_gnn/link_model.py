@@ -173,7 +173,6 @@ class SnapshotLinkModel(KnownEvents, GradientModel):
 
     def encode_before(self, time: int) -> Tensor:
         """Representations of the last non-empty snapshot before a time, or of an empty one if there is none."""
-        self.eval()  # a model that was restored has not been told
         past = self.known.before(time)
         last = past.step(int(past.time[-1])) if len(past) else past
         return self.encode(self.read(last.to(self.device)))
