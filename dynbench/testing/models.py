@@ -214,9 +214,12 @@ def check_replay(model: str, protocol: str, directed: bool = False) -> None:
             for block in exam.blocks():
                 if learner.looks == "before_time" and block.reveal is not None:
                     learner.observe(block.reveal)
-                if len(block.queries):
-                    answer = _answers_now(learner, overheard, block.queries)
-                    require(_close(answer, next(heard).answer), f"{model} answers {protocol} otherwise {turn}")
+                asked = 0
+                while asked < len(block.queries):  # in the parts and the order in which they were asked before
+                    item = next(heard)
+                    asked += len(item.block.queries)
+                    answer = _answers_now(learner, overheard, item.block.queries)
+                    require(_close(answer, item.answer), f"{model} answers {protocol} otherwise {turn}")
                 if learner.looks == "before_block" and block.reveal is not None:
                     learner.observe(block.reveal)
 

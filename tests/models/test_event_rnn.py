@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
-from dynbench.engine.loop import Story
+from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
+from dynbench.models.kg.activity import Activity
+from dynbench.models.kg.base import with_relations
 from dynbench.models.kg.dyrep_kg import DyRepKG
+from dynbench.models.kg.event_rnn import Lesson
 from dynbench.models.kg.know_evolve import KnowEvolve
 from dynbench.protocols.windowed_kg import WindowedKG
 from tests.reference import event_rnn_slow as slow
@@ -43,11 +46,17 @@ def built(name: str, **more):
     """An untrained model that holds the facts of all steps and stands before the first."""
     torch.manual_seed(1)
     model = MODELS[name](**{**SMALL, **more})
-    model.build(NODES, RELATIONS)
-    model.know(facts())
-    model._hold()
-    model._trainer = type("Alone", (), {"world_size": 1, "global_rank": 0})()
+    model.create(nodes=NODES, relations=RELATIONS)
+    model.condition(facts())
+    model._rewind()
     return model
+
+
+def lesson(model, loss: str = "_decoding", **more) -> Lesson:
+    """What the model learns from all steps."""
+    graph = with_relations(facts())
+    given = {"facts_per_step": None, "span": 3, "learning_rate": 0.1, "through_time": True} | more
+    return Lesson(graph, Activity(graph, merge=True), getattr(model, loss), **given)
 
 
 def all_queries(time: int) -> Queries:
@@ -70,7 +79,7 @@ def test_vectors_follow_events(name):
     state = slow.start(model)
     compare(model, state)
     for step in range(STEPS):
-        model._follow(range(step, step + 1))
+        model._go_through([step])
         state = slow.after(model, listed, state, step)
         compare(model, state)
 
@@ -88,7 +97,7 @@ def test_likelihood(name):
                 for place, fact in enumerate(quadruples(now))
             ]
             torch.testing.assert_close(got, torch.stack(want), rtol=1e-4, atol=1e-5)
-        model._follow(range(step, step + 1))
+        model._go_through([step])
         state = slow.after(model, listed, state, step)
 
 
@@ -96,8 +105,10 @@ def test_likelihood(name):
 def test_loss_of_the_decoder_and_its_gradient(name, training):
     """Over a window of three steps if gradients reach back to its start, over a step if only to the decoder."""
     model, listed = built(name, training=training, facts_per_step=100), quadruples(facts())
-    chosen = [*model.asked_parameters(), *([model.start, *model.cell.parameters()] if training == "joint" else [])]
-    model._learn(training, chosen)
+    joint = training == "joint"
+    decoder = [model.asked, *model.decoder.parameters()]
+    chosen = [*decoder, *([model.start, *model.cell.parameters()] if joint else [])]
+    model._prepare(lesson(model, span=3 if joint else 1, through_time=joint), chosen)
     loss = model.training_step(0, 0)
     got = torch.autograd.grad(loss, chosen)
     state, losses = slow.start(model), []
@@ -119,13 +130,13 @@ def test_loss_of_the_decoder_and_its_gradient(name, training):
 def test_windows_go_on_from_one_another(name):
     """The second window starts from what the first one ended with; an epoch starts from the beginning."""
     model = built(name)
-    model._learn("likelihood", list(model.parameters()))
+    model._prepare(lesson(model, "_likelihood"), list(model.parameters()))
     seen = []
     for step in range(4):
         model.training_step(step, step)
         seen.append(model._now())
-    model._hold()
-    model._follow(range(6))
+    model._rewind()
+    model._go_through(range(6))
     assert torch.equal(seen[1].vectors, model._now().vectors)
     assert torch.equal(seen[3].vectors, seen[0].vectors)
 
@@ -135,7 +146,7 @@ def test_scores(name):
     state = slow.start(model)
     for step in range(STEPS):
         state = slow.after(model, listed, state, step)
-    model._follow(range(STEPS))
+    model._go_through(range(STEPS))
     queries = all_queries(STEPS)
     heads, relations = queries.src.tolist(), queries.relation.tolist()
     want = [slow.answer_logits(model, state, *pair) for pair in zip(heads, relations, strict=True)]
@@ -147,23 +158,21 @@ def test_scores(name):
 def test_stories(name, training, history, tmp_path):
     """Every history and way of training; parameters come from the train part, vectors from all that is known."""
     model = MODELS[name](**SMALL, training=training)
-    story = Story(model, WindowedKG(history=history), Trainer(), tmp_path, resume=False)
-    story.tell(facts(), 0)
-    assert len(story.metrics.arrays()["ranks"]) == 2 * len(facts().between(7, 9))
+    loop = Loop(model, WindowedKG(history=history), Trainer(), tmp_path, resume=False)
+    loop.play(facts(), 0)
+    assert len(loop.arrays()["ranks"]) == 2 * len(facts().between(7, 9))
     assert int(model.last_time.max()) == {"multi_step_train": 5, "multi_step": 6, "single_step": 8}[history]
     assert int(model.last_time[NODES - 1]) == -1
     assert bool(torch.isfinite(model.rank(all_queries(9))).all())
     windows, steps = 2, 6
-    assert story.trainer.steps == 2 * windows + (2 * steps if training == "decoder_only" else 0)
+    assert loop.trainer.steps == 2 * windows + (2 * steps if training == "decoder_only" else 0)
 
 
 def test_revealed_steps_are_followed(name):
     graph, found = facts(), []
     for known in (6, 7):
         model = built(name)
-        model.know(graph.before(known))
-        model._hold()
-        model._follow(range(known))
+        model.condition(graph.before(known))
         if known == 6:
             before = model.rank(all_queries(8))
             model.observe(graph.step(6))
@@ -172,22 +181,33 @@ def test_revealed_steps_are_followed(name):
     assert not torch.allclose(before, found[0])
 
 
+def test_a_state_to_go_back_to(name):
+    model = built(name)
+    model.condition(facts().before(6))
+    before = {part: value.clone() for part, value in model.running_state().items()}
+    want = model.rank(all_queries(8))
+    model.observe(facts().step(6))
+    model.restore(before)
+    assert torch.equal(model.rank(all_queries(8)), want)
+    assert len(model.known) == len(facts().before(6))
+
+
 def test_the_decoder_alone_leaves_the_process_as_it_is(name, monkeypatch):
-    kept = {}
-    learn = MODELS[name]._learn
+    kept = []
+    prepare = MODELS[name]._prepare
 
-    def noted(self, phase, chosen):
-        kept[phase] = {part: value.detach().clone() for part, value in self.named_parameters()}
-        learn(self, phase, chosen)
+    def noted(self, lesson, chosen):
+        kept.append({part: value.detach().clone() for part, value in self.named_parameters()})
+        prepare(self, lesson, chosen)
 
-    monkeypatch.setattr(MODELS[name], "_learn", noted)
+    monkeypatch.setattr(MODELS[name], "_prepare", noted)
     torch.manual_seed(0)
     model = MODELS[name](**SMALL)
     model.fit(facts().before(6), None, Trainer())
     for part, value in model.named_parameters():
         moved = part.startswith(("decoder", "asked"))
-        assert torch.equal(value, kept["decoder_only"][part]) != moved, part
-        assert torch.equal(kept["likelihood"][part], kept["decoder_only"][part]) == moved, part
+        assert torch.equal(value, kept[1][part]) != moved, part
+        assert torch.equal(kept[0][part], kept[1][part]) == moved, part
 
 
 def test_the_decoder_learns_what_returns(name, tmp_path):
@@ -201,8 +221,8 @@ def test_the_decoder_learns_what_returns(name, tmp_path):
     for rate in (1e-9, 0.02):
         settings = {**SMALL, "dim": 16, "decoder_dim": 32, "facts_per_step": 100, "epochs": 150, "patience": 150}
         model = MODELS[name](**settings, decoder_learning_rate=rate, training="joint")
-        story = Story(model, WindowedKG(), Trainer(), tmp_path, resume=False)
-        story.tell(graph, 0)
-        found.append(story.metrics.compute()["time_mrr"])
+        loop = Loop(model, WindowedKG(), Trainer(), tmp_path, resume=False)
+        loop.play(graph, 0)
+        found.append(loop.results()[0]["time_mrr"])
     assert found[1] > 0.9
     assert found[0] < 0.6

@@ -1,7 +1,8 @@
-"""Recurrency: by hand, and the reference values of every scorer on YAGO, which prove the evaluator."""
+"""Recurrency: by hand, tuned beside a slow version, and reference values of every scorer, which prove the evaluator."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from functools import cache
 from pathlib import Path
@@ -13,19 +14,23 @@ import torch
 from dynbench.config.compose import choice_path
 from dynbench.contract import Queries
 from dynbench.data import Locations, cards
-from dynbench.engine.loop import Story
+from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.ranks import RankMetrics
-from dynbench.models.counting.recurrency import Recurrency
+from dynbench.models.counting.fixed_recurrency import FixedRecurrency
+from dynbench.models.counting.past_facts import Occurrences, Past
+from dynbench.models.counting.recurrency import Recurrency, validation_start
+from dynbench.models.counting.tuning import Asked, Compared, Tuner
 from dynbench.protocols.windowed_kg import FILTERS, WindowedKG
 from dynbench.testing import check_model, make
+from tests.reference import recurrency_slow as slow
 
 MODELS = {
     "phi": "last_seen",
     "phi+xi": "last_seen_frequency",
     "psi": "recurrency_strict",
-    "psi+xi": "recurrency",
+    "psi+xi": "recurrency_fixed",
     "xi": "recurrency_relaxed",
     "constant": "constant",
 }
@@ -40,14 +45,10 @@ def _history() -> TemporalGraph:
 
 
 def _scores(**settings) -> torch.Tensor:
-    model = Recurrency(**settings)
-    model.fit(_history(), None, Trainer())
+    model = FixedRecurrency(**settings)
+    model.condition(_history())
     head, relation = torch.tensor([[0, 0], [3, 1], [1, 2], [1, 3], [2, 0]]).unbind(1)
-    scores = model.rank(Queries(head, None, torch.full_like(head, 4), relation))
-    fresh = Recurrency(**settings)
-    fresh.load_state_dict(model.state_dict())
-    assert torch.equal(fresh.rank(Queries(head, None, torch.full_like(head, 4), relation)), scores)
-    return scores
+    return model.rank(Queries(head, None, torch.full_like(head, 4), relation))
 
 
 def test_by_hand():
@@ -59,26 +60,139 @@ def test_by_hand():
     decayed = _scores(past="decayed", past_weight=1.0, frequency_weight=0.0, decay=1.0)
     whole = 2**-3 + 2**-2  # steps 0 and 1, seen from step 3
     assert decayed[0].tolist() == pytest.approx([0, (2**-3 + 2**-1) / whole, 2**-1 / whole, 0])
-    assert decayed[3].tolist() == pytest.approx([0, 0, 0, 2**-2 / whole])
+    assert decayed[3].tolist() == pytest.approx([0, 0, 0, 2 * 2**-2 / whole])
     both = _scores(past="decayed", past_weight=0.9, frequency_weight=0.1, decay=1.0)
     assert both == pytest.approx(0.9 * decayed + 0.1 * frequency)
 
 
 def test_a_history_of_one_step_and_powers_of_two_centuries():
-    model = Recurrency(frequency_weight=0.0)
-    model.fit(_history().step(0), None, Trainer())
+    model = FixedRecurrency(frequency_weight=0.0)
+    model.condition(_history().step(0))
     queries = Queries(torch.tensor([0]), None, torch.tensor([1]), torch.tensor([0]))
     assert model.rank(queries)[0, 1] > 0
     times = torch.tensor([0, 188])
     long = TemporalGraph.from_events([0, 0], [1, 2], times, 3, relation=[0, 0], num_relations=1, num_steps=189)
-    model.fit(long, None, Trainer())
+    model.condition(long)
     zero, old, new = model.rank(queries)[0].tolist()
     assert 0 == zero < old < new
 
 
-@pytest.mark.parametrize("name", MODELS.values())
+@pytest.mark.parametrize("name", ["recurrency", *MODELS.values()])
 def test_contract_of_models(name):
     check_model(name)
+
+
+# ---- tuning -----------------------------------------------------------------------------------------------
+
+NODES, RELATIONS, STEPS, START = 8, 3, 9, 6
+
+
+def _facts(seed: int = 0, per_step: int = 7) -> TemporalGraph:
+    """Facts that recur, as others do now and then; relation 2 is silent in the validation part."""
+    draw = torch.Generator().manual_seed(seed)
+    src, relation, dst = (torch.randint(0, n, (per_step * STEPS,), generator=draw) for n in (NODES, RELATIONS, NODES))
+    time = torch.arange(STEPS).repeat_interleave(per_step)
+    again = torch.rand(len(time), generator=draw) < 0.5
+    for part in (src, relation, dst):
+        part[per_step:] = torch.where(again[per_step:], part[:-per_step], part[per_step:])
+    relation[(time >= START) & (relation == 2)] = 0
+    graph = TemporalGraph.from_events(src, dst, time, NODES, relation=relation, num_relations=RELATIONS)
+    return dataclasses.replace(graph.snapshots(graph.time, STEPS), split=(START, STEPS))
+
+
+def _listed(graph: TemporalGraph) -> list[tuple[int, int, int, int]]:
+    """Quadruples, as often as a step holds them."""
+    parts = (graph.src, graph.relation, graph.dst, graph.time)
+    rows = zip(*(part.tolist() for part in parts), graph.weight.long().tolist(), strict=True)
+    return [tuple(fact) for *fact, times in rows for _ in range(times)]
+
+
+@pytest.mark.parametrize("stepwise", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_tuned_values_are_those_of_the_slow_version(seed, stepwise):
+    graph = _facts(seed)
+    tuner = Tuner(Occurrences.of(graph), NODES, 2 * RELATIONS, START, stepwise)
+    found = zip(*(part.tolist() for part in tuner.by_relation()), strict=True)
+    wanted = slow.tuned(_listed(graph), RELATIONS, NODES, START, stepwise)
+    for own, want, queries in zip(found, wanted, tuner.queries, strict=True):
+        assert (want is None) == (queries == 0)
+        assert want is None or own == want
+
+
+@pytest.mark.parametrize("at_once", [1, 10**6])
+def test_ranks_are_those_of_all_candidates(at_once, monkeypatch):
+    """Slices and bisection instead of a score for everyone, whatever is compared at once."""
+    monkeypatch.setattr("dynbench.models.counting.tuning._AT_ONCE", at_once)
+    graph = _facts(5)
+    facts, listed = Occurrences.of(graph), slow.both_ways(_listed(graph), RELATIONS)
+    history = [fact for fact in listed if fact[3] < START]
+    for decay, weights in ((0.1, np.array([0, 0.5, 0.9999, 1])), (1.0001, np.array([0, 0.001, 0.99, 1]))):
+        nothing = Past.nothing(np.full((1, 2 * RELATIONS), decay), NODES)
+        past, met = nothing.advanced(facts.between(0, START), START), 0
+        for part in Asked.about(facts.between(START, STEPS)).parts(past):
+            compared, asked = Compared(past, part), part.facts
+            both, alone = compared.by_both(weights), compared.by_past()[0]
+            for query, (group, relation, answer, time, _) in enumerate(zip(*asked, strict=True)):
+                head, met = group // (2 * RELATIONS), met + 1
+                others = {c for h, r, c, t in listed if (h, r, t) == (head, relation, time)}
+                for row, weight in enumerate(weights):
+                    scores = slow.scores(history, head, relation, decay, weight, NODES)
+                    assert both[row, query] == pytest.approx(1 / slow.rank(scores, answer, others))
+                assert both[-1, query] == pytest.approx(alone[query])
+        assert met == 2 * len(graph.between(START, STEPS))
+
+
+def test_scores_are_those_of_the_slow_version_before_and_after_steps_are_revealed():
+    graph = _facts(2)
+    model = Recurrency(ahead="one")
+    model.fit(graph.before(START + 1), None, Trainer())
+    model.condition(graph.before(START + 1))
+    head, relation = torch.cartesian_prod(torch.arange(NODES), torch.arange(2 * RELATIONS)).unbind(1)
+    queries = Queries(head, None, torch.full_like(head, 99), relation)
+    before = model.running_state()
+    for known in range(START + 1, STEPS + 1):
+        history = slow.both_ways(_listed(graph.before(known)), RELATIONS)
+        values = model.state_dict()
+        want = [
+            slow.scores(history, h, r, float(values["decay"][r]), float(values["weight"][r]), NODES)
+            for h, r in zip(head.tolist(), relation.tolist(), strict=True)
+        ]
+        assert model.rank(queries).numpy() == pytest.approx(np.array(want))
+        if known < STEPS:
+            model.observe(graph.step(known))
+    late = model.rank(queries)
+    model.restore(before)
+    assert not torch.equal(model.rank(queries), late)
+    again = Recurrency()
+    again.load_state_dict(model.state_dict())
+    again.condition(graph.before(START + 1))
+    assert torch.equal(again.rank(queries), model.rank(queries))
+
+
+def test_relations_with_few_validation_facts():
+    graph = _facts(1)
+    tuner = Tuner(Occurrences.of(graph), NODES, 2 * RELATIONS, START, False)
+    values = {}
+    for name, settings in {"own": {}, "pooled": {"min_facts": 10**6}, "all": {"tuning": "dataset"}}.items():
+        model = Recurrency(**settings)
+        model.fit(graph, None, Trainer())
+        values[name] = model.state_dict()
+    decay, weight = tuner.by_relation()
+    assert (values["own"]["decay"].tolist()) == [*decay[:2], 1.0001, *decay[3:5], 1.0001]
+    assert (values["own"]["weight"].numpy() == np.where(weight == 1, 0.99999, weight))[[0, 1, 3, 4]].all()
+    assert values["own"]["weight"][[2, 5]].tolist() == [0.99999, 0.99999]
+    assert values["pooled"]["decay"].tolist() == [tuner.pooled()[0]] * 6 == values["all"]["decay"].tolist()
+    untuned = Recurrency(tuning="none", decay=0.3, past_weight=0.2)
+    untuned.fit(graph, None, Trainer())
+    assert untuned.state_dict()["decay"].tolist() == [0.3] * 6
+
+
+def test_where_tuning_starts():
+    """At the published validation part, or, where that is not known, with as many steps at the end."""
+    graph = dataclasses.replace(_facts(), split=(5, 7))
+    assert validation_start(graph.before(7)) == 5
+    assert validation_start(graph.before(5)) == 3
+    assert validation_start(dataclasses.replace(graph, split=None)) == STEPS - 1
 
 
 # ---- the reference values ---------------------------------------------------------------------------------
@@ -116,14 +230,14 @@ def yago(tmp_path_factory) -> TemporalGraph:
 @pytest.mark.parametrize("line", REFERENCE.strip().splitlines(), ids=lambda line: "-".join(line.split()[::2][:2]))
 def test_reference_values(yago, tmp_path, line):
     scorer, history, *cells = (part.strip() for part in line.split("|"))
-    story = Story(make("model", MODELS[scorer]), WindowedKG(history=history), Trainer(), tmp_path)
-    story.tell(yago, 0)
-    assert story.queries == 40_052
-    table = story.metrics.arrays()["ranks"]
+    loop = Loop(make("model", MODELS[scorer]), WindowedKG(history=history), Trainer(), tmp_path)
+    loop.play(yago, 0)
+    assert loop.queries == 40_052
+    table = loop.arrays()["ranks"]
     raw, static, timed = table[:, 3], table[:, 5], table[:, 7]
     assert (static <= timed).all()
     assert (timed <= raw).all()
-    found = story.metrics.compute()
+    found = loop.results()[0]
     for name, cell in zip(("raw", "static", "time"), cells, strict=True):
         digits = [f"{100 * found[f'{name}_{metric}']:.2f}" for metric in ("mrr", "hits@1", "hits@3", "hits@10")]
         assert digits == cell.split(), name
@@ -134,11 +248,11 @@ def test_the_place_of_ties_decides(yago, tmp_path):
     found = {}
     for history in ("multi_step_train", "single_step"):
         (tmp_path / history).mkdir()
-        story = Story(make("model", "last_seen"), WindowedKG(history=history), Trainer(), tmp_path / history)
-        story.tell(yago, 0)
+        loop = Loop(make("model", "last_seen"), WindowedKG(history=history), Trainer(), tmp_path / history)
+        loop.play(yago, 0)
         for ties in ("optimistic", "realistic", "pessimistic"):
-            metrics = RankMetrics(FILTERS, ties)
-            metrics.rows = story.metrics.rows
+            metrics = RankMetrics(dict.fromkeys(FILTERS), yago.num_relations, ties)
+            metrics.rows = loop.metrics[""].rows
             found[history, ties] = metrics.compute()
     percent = {key: round(100 * value["static_mrr"], 2) for key, value in found.items()}
     assert (percent["multi_step_train", "optimistic"], percent["multi_step_train", "realistic"]) == (100.0, 65.98)

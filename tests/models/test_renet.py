@@ -8,14 +8,17 @@ import pytest
 import torch
 
 from dynbench.contract import Queries
-from dynbench.engine.loop import Story
+from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import Activity, units
 from dynbench.models.kg.aggregators import Known
-from dynbench.models.kg.batches import FactBatches, answer_loss
-from dynbench.models.kg.renet import RENET
+from dynbench.models.kg.base import with_relations
+from dynbench.models.kg.batches import Asked, FactBatches, answer_loss
+from dynbench.models.kg.event_encoder import Computed, State
+from dynbench.models.kg.global_model import GlobalTraining
+from dynbench.models.kg.renet import RENET, Forecast
 from dynbench.models.kg.rollout import generated
 from dynbench.models.kg.snapshots import Snapshots
 from dynbench.nn.histories import HistoryGRU
@@ -47,9 +50,9 @@ def built(aggregator: str, **more) -> RENET:
     """An untrained model that knows the first six steps and drops nothing."""
     torch.manual_seed(1)
     model = RENET(**{**SMALL, "aggregator": aggregator, "dropout": 0.0, **more})
-    model.build(NODES, RELATIONS)
-    model.know(facts().before(6))
-    return model.eval()
+    model.create(nodes=NODES, relations=RELATIONS)
+    model.eval().condition(facts().before(6))
+    return model
 
 
 def all_queries(time: int) -> Queries:
@@ -95,10 +98,10 @@ def test_steps_of_a_history_are_at_most_the_time_asked_about():
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
 def test_neighbourhoods(aggregator):
     model = built(aggregator)
-    known = Known.of(model.known_graph())
-    listed, visits = slow.quadruples(model.known_graph()), torch.arange(len(known.activity))
-    relation = torch.arange(len(visits)) % (2 * RELATIONS) if model.aggregator.sees_relation else None
-    got = model.aggregator(model.entities, model.relations, known, visits, relation)
+    known, encoder = Known.of(model.known), model.encoder
+    listed, visits = slow.quadruples(model.known), torch.arange(len(known.activity))
+    relation = torch.arange(len(visits)) % (2 * RELATIONS) if encoder.aggregator.sees_relation else None
+    got = encoder.aggregator(encoder.entities, encoder.relations, known, visits, relation)
     for visit in visits.tolist():
         unit, step = int(known.activity.unit[visit]), int(known.activity.time[visit])
         asked = None if relation is None else int(relation[visit])
@@ -108,7 +111,7 @@ def test_neighbourhoods(aggregator):
 
 def test_global_states_and_their_continuation():
     model = built("mean")
-    graph = model.known_graph()
+    graph = model.known
     listed, snapshots = slow.quadruples(graph), Snapshots(graph)
     got = model.global_model.moments(snapshots, 6)
     want = torch.stack([slow.moment(model.global_model, listed, step) for step in range(6)])
@@ -119,10 +122,10 @@ def test_global_states_and_their_continuation():
 def test_global_loss():
     model = built("mean").global_model
     graph = facts().before(4)  # a silent target would have no share to compare with
-    model._graph, model._snapshots, model._targets = graph, Snapshots(graph), range(1, 4)
-    model._orders = type("Only", (), {"at": lambda self, step: 0})()
+    training = GlobalTraining(model, graph, 1, 9, 0.001, 0.0, 1.0)
     want = slow.global_loss(model, slow.quadruples(graph), [1, 2, 3])
-    torch.testing.assert_close(model.training_step(0, 0), want)
+    torch.testing.assert_close(training.training_step(0, 0), want)
+    assert training.steps == 1
 
 
 # ---- the whole ------------------------------------------------------------------------------------------------
@@ -131,7 +134,7 @@ def test_global_loss():
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
 def test_scores_are_those_of_the_slow_version(aggregator):
     model, queries = built(aggregator), all_queries(6)
-    listed = slow.quadruples(model.known_graph())
+    listed = slow.quadruples(model.known)
     want = torch.stack(
         [
             slow.answer_logits(model, listed, head, relation, 6)
@@ -145,20 +148,19 @@ def test_scores_are_those_of_the_slow_version(aggregator):
 def test_loss_and_its_gradient_are_those_of_the_slow_version(aggregator):
     """Repeated queries are computed once and weighted; histories are shared. Neither may show."""
     model = built(aggregator)
-    graph = dataclasses.replace(model.known_graph(), weight=None)
-    model._learning = model._state_of(graph, tables=False)
-    model._batches = FactBatches(graph, 10**6, 1)
-    model._trainer = type("Alone", (), {"world_size": 1, "global_rank": 0})()
-    loss = model.training_step(0, 0)
+    graph, encoder = model.known, model.encoder
+    known = Known.of(graph)
+    moments = model.global_model.moments(known.snapshots, 6).detach()
+    loss = encoder.loss(State(known, moments, Computed(encoder, known)), Asked.about(graph), model.relation_weight)
     model.zero_grad()
     loss.backward()
-    got = {name: part.grad.clone() for name, part in model.named_parameters() if part.grad is not None}
+    got = {name: part.grad.clone() for name, part in encoder.named_parameters() if part.grad is not None}
     model.zero_grad()
     want = slow.loss(model, slow.quadruples(graph), range(len(graph)))
     want.backward()
     torch.testing.assert_close(loss, want, rtol=1e-4, atol=1e-5)
     for name, part in got.items():
-        torch.testing.assert_close(part, dict(model.named_parameters())[name].grad, rtol=1e-3, atol=1e-5, msg=name)
+        torch.testing.assert_close(part, dict(encoder.named_parameters())[name].grad, rtol=1e-3, atol=1e-5, msg=name)
     assert {"entities", "relations", "answer_out.weight", "event_gru.bias", "entity_gru.bias"} <= set(got)
 
 
@@ -176,10 +178,11 @@ def test_generated_snapshots_are_the_likeliest_facts(aggregator, pairs, monkeypa
     monkeypatch.setattr("dynbench.models.kg.rollout._PAIRS", pairs)
     model = built(aggregator)
     with torch.no_grad():
-        for head in (*model.global_model.heads, model.answer_out, model.relation_out):
+        for head in (*model.global_model.heads, model.encoder.answer_out, model.encoder.relation_out):
             head.weight *= 20  # sharper, so that no two facts are about as likely
-        found = generated(model, model._state_of(model.known_graph()), 6, 7, seed=3)
-        want = slow.generated(model, slow.quadruples(model.known_graph()), 6, 7, seed=3)
+        model.arrange()
+        found = generated(Forecast(model, model._now), 7, seed=3)
+        want = slow.generated(model, slow.quadruples(model.known), 6, 7, seed=3)
     assert {tuple(fact) for fact in found.T.tolist()} == want
     assert found.shape[1] == len(want)
 
@@ -187,9 +190,9 @@ def test_generated_snapshots_are_the_likeliest_facts(aggregator, pairs, monkeypa
 def test_later_steps_build_on_generated_ones():
     model = built("mean", rollout="generated")
     near, far = (model.rank(all_queries(time)) for time in (6, 8))
-    grown = model._state.known.graph
+    grown = model._ahead.known.graph
     assert grown.num_steps == 8
-    assert torch.equal(grown.before(6).src, model.known_graph().src)
+    assert torch.equal(grown.before(6).src, model.known.src)
     again = built("mean", rollout="generated")
     again.seed = model.seed
     assert torch.equal(again.rank(all_queries(8)), far)
@@ -211,7 +214,7 @@ def test_revealed_steps_enter_histories(aggregator):
     rolled.rank(all_queries(8))
     rolled.observe(graph.step(6))
     at_once = built(aggregator)
-    at_once.know(graph.before(7))
+    at_once.condition(graph.before(7))
     want = at_once.rank(all_queries(7))
     for model in (stepwise, rolled):
         torch.testing.assert_close(model.rank(all_queries(7)), want)
@@ -225,26 +228,37 @@ def told(graph, folder, history="multi_step", **more):
     """A story from start to end, and its model."""
     folder.mkdir(exist_ok=True)
     model = RENET(**{**SMALL, **more})
-    story = Story(model, WindowedKG(history=history), Trainer(), folder, resume=False)
-    story.tell(graph, 0)
-    return model, story
+    loop = Loop(model, WindowedKG(history=history), Trainer(), folder, resume=False)
+    loop.play(graph, 0)
+    return model, loop
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
 @pytest.mark.parametrize("history", ["multi_step_train", "multi_step", "single_step"])
 def test_parameters_know_the_train_part_and_histories_what_they_may(aggregator, history, tmp_path):
+    """What is asked and what is known does not reach the fit; the validation part chooses among its states alone."""
     model, _ = told(facts(), tmp_path / "one", history, aggregator=aggregator)
-    assert int(model.sizes[2]) == {"multi_step_train": 6, "multi_step": 7, "single_step": 9}[history]
-    late = facts().time >= 6
-    other = dataclasses.replace(facts(), src=torch.where(late, (facts().src + 1) % NODES, facts().src))
-    (episode,) = WindowedKG(history=history).episodes(facts(), 0)
-    torch.manual_seed(0)
-    ones, others = RENET(**SMALL, aggregator=aggregator), RENET(**SMALL, aggregator=aggregator)
-    for learner, graph in ((ones, facts()), (others, other)):
-        torch.manual_seed(0)
-        learner.fit(graph.before(7), episode.validation, Trainer())
-    for name, part in ones.named_parameters():
-        assert torch.equal(part, dict(others.named_parameters())[name]), name
+    assert model.known.num_steps == {"multi_step_train": 6, "multi_step": 7, "single_step": 9}[history]
+    other, _ = told(facts(), tmp_path / "two", "multi_step", aggregator=aggregator)
+    for name, part in model.named_parameters():
+        assert torch.equal(part, dict(other.named_parameters())[name]), name
+
+
+def test_a_kept_fit_answers_as_before(tmp_path):
+    model, _ = told(facts(), tmp_path / "run", rollout="generated")
+    fresh = RENET(**SMALL)
+    fresh.load_state_dict(model.state_dict())
+    fresh.eval().condition(facts().before(7))
+    assert torch.equal(fresh.rank(all_queries(8)), model.rank(all_queries(8)))
+
+
+def test_a_state_to_go_back_to():
+    model = built("mean")
+    before, want = model.running_state(), model.rank(all_queries(7))
+    model.observe(facts().step(6))
+    assert not torch.allclose(model.rank(all_queries(7)), want)
+    model.restore(before)
+    torch.testing.assert_close(model.rank(all_queries(7)), want)
 
 
 def test_the_future_does_not_move_scores(tmp_path):
@@ -253,7 +267,7 @@ def test_the_future_does_not_move_scores(tmp_path):
     other = dataclasses.replace(graph, dst=torch.where(late, (graph.dst + 5) % (NODES - 1), graph.dst))
     for known in (graph, other):
         model, _ = told(known, tmp_path / "run", "single_step")
-        model.know(known.before(8))
+        model.condition(known.before(8))
         found.append(model.rank(all_queries(8)))
     assert torch.equal(*found)
 
@@ -262,8 +276,8 @@ def test_entities_never_seen_are_ranked(tmp_path):
     graph = facts()
     graph = dataclasses.replace(graph, src=torch.where(graph.time == 8, NODES - 1, graph.src))
     assert NODES - 1 not in graph.before(8).src
-    model, story = told(graph, tmp_path / "run", rollout="frozen")
-    table = story.metrics.arrays()["ranks"]
+    model, loop = told(graph, tmp_path / "run", rollout="frozen")
+    table = loop.arrays()["ranks"]
     assert len(table) == 2 * len(graph.between(7, 9))
     assert bool(torch.isfinite(model.rank(all_queries(8))).all())
 
@@ -278,26 +292,28 @@ def test_it_learns_what_returns(tmp_path):
     found = []
     for rate in (1e-9, 0.01):
         settings = {"dim": 16, "epochs": 100, "dropout": 0.0, "learning_rate": rate, "patience": 100}
-        _, story = told(graph, tmp_path / "run", **settings)
-        found.append(story.metrics.compute()["time_mrr"])
+        _, loop = told(graph, tmp_path / "run", **settings)
+        found.append(loop.results()[0]["time_mrr"])
     assert found[1] > 0.9
     assert found[0] < 0.6
 
 
-def test_training_stops_early_and_keeps_the_best(tmp_path, monkeypatch):
-    values = iter([0.1, 0.5, 0.4, 0.3, 0.2])
-    kept = []
+def test_training_stops_early_and_keeps_the_best():
+    values, kept = iter([0.1, 0.5, 0.4, 0.3, 0.2]), []
 
-    def judge(self, validation):
-        kept.append(self.entities.detach().clone())
-        return next(values)
+    def selector(model):
+        model.condition(facts().before(6))
+        assert model.rank(all_queries(8)).shape == (len(all_queries(8)), NODES)
+        assert model._ahead.known.graph.num_steps == 6  # no roll-out while states are compared
+        kept.append(model.encoder.entities.detach().clone())
+        return {"raw_mrr": next(values)}
 
-    monkeypatch.setattr(RENET, "_judge", judge)
-    model, story = told(facts(), tmp_path / "run", epochs=20, patience=2)
+    model, trainer = RENET(**{**SMALL, "epochs": 20, "patience": 2}), Trainer()
+    model.fit(facts().before(6), selector, trainer)
     assert len(kept) == 4
-    assert torch.equal(model.entities, kept[1])
-    epochs = 4 * FactBatches(facts().before(6), 16, 1).per_epoch
-    assert story.trainer.steps == epochs + 2 * 2  # the global model: two epochs of two batches
+    assert torch.equal(model.encoder.entities, kept[1])
+    epochs = 4 * FactBatches(with_relations(facts().before(6)), 16, 1).per_epoch
+    assert trainer.steps == epochs + 2 * 2  # the global model: two epochs of two batches
 
 
 def test_an_odd_width_is_refused():

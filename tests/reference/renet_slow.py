@@ -77,30 +77,30 @@ def moment(model, facts, step):
 
 def around(model, facts, head, inverse, step, relation):
     """g(N_t(s)) of the model's aggregator."""
-    vectors, aggregator = model.entities, model.aggregator
-    if model.aggregator_name == "rgcn":
-        return snapshot_rows(aggregator.layers, vectors, facts, step, model.num_relations, swap=inverse)[head]
+    vectors, aggregator = model.encoder.entities, model.encoder.aggregator
+    if model.aggregator == "rgcn":
+        return snapshot_rows(aggregator.layers, vectors, facts, step, model.encoder.num_relations, swap=inverse)[head]
     answers = torch.tensor([answer for _, answer in neighbours(facts, head, inverse, step)])
-    if model.aggregator_name == "mean":
+    if model.aggregator == "mean":
         return vectors[answers].mean(0)
     logits = []
     for answer in answers:
         asked = aggregator.of_unit.weight @ vectors[head] + aggregator.of_answer.weight @ vectors[answer]
         if relation is not None:
-            asked = asked + aggregator.of_relation.weight @ model.relations[relation]
+            asked = asked + aggregator.of_relation.weight @ model.encoder.relations[relation]
         logits.append(aggregator.score.weight[0] @ torch.tanh(asked))
     return (torch.stack(logits).softmax(0)[:, None] * vectors[answers]).sum(0)
 
 
 def answer_logits(model, facts, head, relation, time):
     """``(N,)`` logits of a query; inverse relations count from R on."""
-    inverse, inputs = relation >= model.num_relations, []
+    inverse, inputs = relation >= model.encoder.num_relations, []
     for step in recent_steps(facts, head, inverse, time, model.length):
         near = around(model, facts, head, inverse, step, relation)
         global_state = moment(model.global_model, facts, step)
-        inputs.append(torch.cat([near, global_state, model.entities[head], model.relations[relation]]))
-    state = state_after(model.event_gru, inputs)
-    return model.answer_out(torch.cat([model.entities[head], state, model.relations[relation]]))
+        inputs.append(torch.cat([near, global_state, model.encoder.entities[head], model.encoder.relations[relation]]))
+    state = state_after(model.encoder.event_gru, inputs)
+    return model.encoder.answer_out(torch.cat([model.encoder.entities[head], state, model.encoder.relations[relation]]))
 
 
 def relation_logits(model, facts, head, inverse, time):
@@ -108,8 +108,10 @@ def relation_logits(model, facts, head, inverse, time):
     inputs = []
     for step in recent_steps(facts, head, inverse, time, model.length):
         near = around(model, facts, head, inverse, step, None)
-        inputs.append(torch.cat([near, moment(model.global_model, facts, step), model.entities[head]]))
-    return model.relation_out(torch.cat([model.entities[head], state_after(model.entity_gru, inputs)]))
+        inputs.append(torch.cat([near, moment(model.global_model, facts, step), model.encoder.entities[head]]))
+    return model.encoder.relation_out(
+        torch.cat([model.encoder.entities[head], state_after(model.encoder.entity_gru, inputs)])
+    )
 
 
 def loss(model, facts, batch):
@@ -117,9 +119,9 @@ def loss(model, facts, batch):
     total = 0.0
     for place in batch:
         s, r, o, t = facts[place]
-        for head, relation, answer in ((s, r, o), (o, r + model.num_relations, s)):
+        for head, relation, answer in ((s, r, o), (o, r + model.encoder.num_relations, s)):
             asked = answer_logits(model, facts, head, relation, t).log_softmax(0)[answer]
-            which = relation_logits(model, facts, head, relation >= model.num_relations, t).log_softmax(0)[r]
+            which = relation_logits(model, facts, head, relation >= model.encoder.num_relations, t).log_softmax(0)[r]
             total = total - (asked + model.relation_weight * which) / len(batch)
     return total
 
@@ -145,8 +147,8 @@ def generated(model, facts, step, count, seed):
         joint = []
         for entity in drawn:
             by_relation = relation_logits(model, facts, entity, side == 1, step).softmax(0)
-            for r in range(model.num_relations):
-                asked = r + side * model.num_relations
+            for r in range(model.encoder.num_relations):
+                asked = r + side * model.encoder.num_relations
                 by_answer = answer_logits(model, facts, entity, asked, step).softmax(0)
                 odds = share[entity] * by_relation[r] * by_answer
                 joint += [

@@ -62,7 +62,7 @@ class FixedRecurrency(HistoryModel):
         decay: Halvings per step, for ``decayed``; from 1 on, the latest occurrence outweighs all earlier ones.
     """
 
-    version = 1
+    version = 2
     answers = frozenset({"rank"})
     needs = frozenset({"snapshots"})
 
@@ -91,7 +91,8 @@ class FixedRecurrency(HistoryModel):
             value[fact] = time + 1.0
             self.held = sparse.csr_array((value, (keys // nodes, keys % nodes)), shape=shape)
         elif self.past == "decayed":
-            self.held = sparse.csr_array((self._decayed(time), (row, answer)), shape=shape)
+            value = np.tile(weight, 2) * self._decayed(time)
+            self.held = sparse.csr_array((value, (row, answer)), shape=shape)
             whole = self._decayed(np.arange(time.min(), time.max()), time.max()).sum()
             self.held.data *= 1 / whole if whole else 1.0
         else:

@@ -11,6 +11,7 @@ these are shares of their relation's answers, of which bisection tells how many 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ class Asked(NamedTuple):
         whole = (end - begin).cumsum()
         cuts = np.searchsorted(whole, np.arange(_AT_ONCE, whole[-1], _AT_ONCE)) if len(whole) else []
         bounds = np.unique([0, *cuts, len(whole)])
-        return (self.part(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False))
+        return (self.part(start, stop) for start, stop in pairwise(bounds))
 
 
 def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
