@@ -299,3 +299,26 @@ def test_a_history_has_as_many_snapshots_as_lie_before_its_end():
     assert len(graph.before(float("-inf"))) == 0
     assert graph.before(3).step(2).num_nodes == 3
     assert len(graph.before(3).step(2)) == 0
+
+
+def test_views_by_position():
+    graph = full()
+    assert events(graph.events(1, 3)) == [(0, 1, 10), (1, 2, 20)]
+    assert graph.events(1, 3).ids.tolist() == [1, 2]
+    assert graph.events(1, 3).weight.tolist() == [5, 3]
+    assert [len(graph.events(*bounds)) for bounds in ((0, 99), (4, 5), (3, 3), (-2, 2), (5, 9))] == [5, 1, 0, 2, 0]
+    assert graph.events(1, 4).edge_features.untyped_storage().data_ptr() == graph.edge_features.data_ptr()
+
+
+def test_ids_follow_every_cut_and_count_in_no_checksum():
+    graph = full()
+    assert graph.ids.tolist() == [0, 1, 2, 3, 4]
+    assert graph.between(20, 99).ids.tolist() == [2, 3, 4]
+    part = graph.subset(graph.src == 0).events(1, 2)
+    assert part.ids.tolist() == [1]
+    assert graph.before(20).extended(graph.between(20, 99)).ids.tolist() == [0, 1, 2, 3, 4]
+    assert part.checksum() == dataclasses.replace(part, ids=torch.tensor([40])).checksum()
+    assert small(ids=[9, 8, 7, 6, 5]).ids.tolist() == [8, 5, 7, 6, 9]
+    assert graph.snapshots(torch.tensor([0, 0, 1, 1, 2]), 3).ids.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="5 ids for 4 events"):
+        dataclasses.replace(graph, src=graph.src[1:])

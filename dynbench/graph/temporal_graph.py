@@ -25,7 +25,7 @@ from torch import Tensor
 from dynbench.errors import DataError
 
 # Fields with one entry per event, and fields that belong to nodes; the rest are plain values.
-_EVENT_FIELDS = ("src", "dst", "time", "relation", "weight", "edge_features")
+_EVENT_FIELDS = ("src", "dst", "time", "relation", "weight", "edge_features", "ids")
 _NODE_FIELDS = ("node_features", "node_labels")
 
 
@@ -52,6 +52,8 @@ class TemporalGraph:
         seconds: Seconds per unit of ``time`` (1.0 for Unix time), or ``None`` if the unit is not a duration.
         split: Times at which the published validation and test parts begin (equal ones if there is no validation
             part), or ``None`` for data that come without such parts.
+        ids: ``(E,) long`` global numbers of the events, kept by every cut: rows of what is stored per event elsewhere.
+            Counted from 0 in the order of time when omitted, and neither stored nor part of the checksum.
     """
 
     src: Tensor
@@ -69,6 +71,13 @@ class TemporalGraph:
     node_labels: Tensor | None = None
     seconds: float | None = None
     split: tuple[float, float] | None = None
+    ids: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.ids is None:
+            object.__setattr__(self, "ids", torch.arange(len(self.src), device=self.src.device))
+        elif len(self.ids) != len(self.src):
+            raise ValueError(f"{len(self.ids)} ids for {len(self.src)} events")
 
     @classmethod
     def from_events(cls, src, dst, time, num_nodes: int | None = None, **fields) -> TemporalGraph:
@@ -86,9 +95,9 @@ class TemporalGraph:
         src, dst = (torch.as_tensor(ids, dtype=torch.long) for ids in (src, dst))
         time = torch.as_tensor(time)
         time = time.double() if time.is_floating_point() else time.long()
-        for name in ("relation", "weight", "edge_features", *_NODE_FIELDS):
+        for name in (*_EVENT_FIELDS[3:], *_NODE_FIELDS):
             if fields.get(name) is not None:
-                dtype = torch.long if name in ("relation", "node_labels") else torch.float32
+                dtype = torch.long if name in ("relation", "node_labels", "ids") else torch.float32
                 fields[name] = torch.as_tensor(fields[name], dtype=dtype)
         num_nodes = _check_ids(src, dst, num_nodes)
         _check_times(time, fields.get("num_steps"))
@@ -141,6 +150,10 @@ class TemporalGraph:
         """The snapshots in order."""
         return (self.step(step) for step in range(self.require_steps()))
 
+    def events(self, start: int, stop: int) -> TemporalGraph:
+        """Events by position, from ``start`` up to before ``stop``, as a view; positions may fall inside ties."""
+        return self._events(slice(max(start, 0), max(stop, 0)))
+
     def subset(self, mask: Tensor) -> TemporalGraph:
         """The events chosen by a ``(E,) bool`` mask; the one cut that copies."""
         return self._events(mask)
@@ -187,6 +200,7 @@ class TemporalGraph:
             relation=None if self.relation is None else key % self.num_relations,
             weight=weight,
             edge_features=None,
+            ids=None,
             directed=directed,
             num_steps=num_steps,
             seconds=None,
@@ -252,7 +266,7 @@ class TemporalGraph:
         return cls(**arrays, **values)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        fields = {name: getattr(self, name) for name in (*_EVENT_FIELDS, *_NODE_FIELDS)}
+        fields = {name: getattr(self, name) for name in (*_EVENT_FIELDS, *_NODE_FIELDS) if name != "ids"}
         return {name: value.cpu().numpy() for name, value in fields.items() if value is not None}
 
     def _values(self) -> dict:

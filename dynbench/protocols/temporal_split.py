@@ -187,7 +187,7 @@ class TemporalSplit(ChronologicalSplit):
             parts += [_at(self._given(graph, pair), 3 * k), _at(graph.step(pair.target), 3 * k + 1)]
             times.append(3 * k + 1)
         joined = {name: torch.cat([part[i] for part in parts]) for i, name in enumerate(("src", "dst", "time"))}
-        plain = {"weight": None, "relation": None, "edge_features": None, "num_steps": 3 * len(pairs)}
+        plain = {"weight": None, "relation": None, "edge_features": None, "ids": None, "num_steps": 3 * len(pairs)}
         return dataclasses.replace(graph, **joined, **plain), times
 
     def _given(self, graph: TemporalGraph, pair: Pair) -> TemporalGraph:

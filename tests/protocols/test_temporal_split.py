@@ -1,6 +1,5 @@
 """Chronological 70/15/15 over pairs of snapshots: counts, causality, candidates, diagnoses, bad input."""
 
-import dataclasses
 import os
 
 import pytest
@@ -74,10 +73,7 @@ def test_the_story_is_chronological_and_complete(empty):
         # Everything before the target is known when it is asked about, and nothing of it or after it.
         assert len(known) == len(graph.before(target))
         assert bool((known.time < target).all())
-        known = dataclasses.replace(
-            known,
-            **{name: torch.cat([getattr(known, name), getattr(block.reveal, name)]) for name in ("src", "dst", "time")},
-        )
+        known = known.extended(block.reveal)
         asked.append(target)
         assert target - 1 not in empty
     assert asked == sorted(asked)
