@@ -52,10 +52,11 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     values = resolved(config)
     check_groups(values)
     identity = records.identify(values)
-    path = identity.path(values["results_dir"])
-    before = records.read(path)
+    store = records.Store(values["results_dir"], values["work_dir"])
+    before = store.find(identity)
     if before is not None and before.finished and not values["force"]:
-        return Outcome(before, path, skipped=True)
+        return Outcome(before, store.place(identity), skipped=True)
+    path = store.path(identity)
     records.require_writable(path.parent)
     records.require_writable(values["work_dir"])
     record = _blank(identity, values, config, list(overrides or []))
@@ -69,6 +70,7 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
             _write_failure(record, path, error)
         raise
     record.status, record.created = "finished", _now()
+    record.threads = record.environment.pop("threads", 0)
     if is_main_process():
         records.write(record, path)
     return Outcome(record, path, is_main=is_main_process())
@@ -109,7 +111,7 @@ def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> P
 def _manifest(record: Record, path: Path, shapes: dict[str, list]) -> dict[str, Any]:
     """What a reader of the arrays has to know; what only a measured run has is left out."""
     content = {key: value for key, value in asdict(record).items() if value not in ({}, [], "")}
-    for key in ("protocol", "comparable", "changed"):
+    for key in ("protocol", "comparable", "changed", "fit"):
         content.pop(key, None)
     content["config"] = {key: value for key, value in record.config.items() if key != "protocol"}
     content["cuts"] = {key: value for key, value in record.cuts.items() if not key.startswith("protocol.")}
@@ -127,10 +129,12 @@ def _blank(identity: Identity, values: dict[str, Any], config: DictConfig, overr
         budget=identity.budget,
         seed=identity.seed,
         status="failed",
+        fit=records.fit_key(values),
         comparable=not changed,
         changed=changed,
         cuts=budget_cuts(config, values),
         config=records.identity_config(values),
+        versions=records.versions(values),
         overrides=[part for part in overrides if not part.startswith(("hydra.", "results_dir=", "work_dir="))],
     )
 
