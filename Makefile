@@ -49,4 +49,4 @@ data: setup  ## download and check all datasets that can be had
 	$(BIN)/python scripts/download_data.py
 
 clean:  ## remove logs and checkpoints; records and tables stay
-	rm -rf runs
+	@for path in runs/*; do case $$path in runs/records) ;; *) rm -rf "$$path" ;; esac; done

@@ -59,10 +59,11 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
         values = resolved(config)
     check_groups(values)
     identity = records.identify(values)
-    path = identity.path(values["results_dir"])
-    before = records.read(path)
+    store = records.Store(values["results_dir"], values["work_dir"])
+    before = store.find(identity)
     if before is not None and before.finished and not values["force"]:
-        return Outcome(before, path, skipped=True)
+        return Outcome(before, store.place(identity), skipped=True)
+    path = store.path(identity)
     records.require_writable(path.parent)
     records.require_writable(values["work_dir"])
     about = _about(identity, values, config, list(overrides or []))
@@ -70,13 +71,14 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
         check_pair(values)
         from dynbench.engine.session import carry_out
 
-        result = carry_out(config, values, str(identity), records.fit_key(values))
+        result = carry_out(config, values, str(identity), f"{identity.model}-{identity.data}-{about['fit']}")
     except Exception as error:
         if is_main_process() and (before is None or not before.finished):
             _write_failure(about, path, error)
         raise
     found = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "arrays"}
-    record = Record(**about, **found, status="finished", created=_now())
+    threads = found["environment"].pop("threads", 0)
+    record = Record(**about, **found, threads=threads, status="finished", created=_now())
     if is_main_process():
         if result.arrays:
             records.write_arrays(result.arrays, identity.arrays_path(values["results_dir"]))
@@ -121,7 +123,7 @@ def _manifest(record: Record, path: Path) -> dict[str, Any]:
     import numpy as np
 
     content = {key: value for key, value in asdict(record).items() if value not in ({}, [], "")}
-    for key in ("protocol", "comparable", "changed"):
+    for key in ("protocol", "comparable", "changed", "fit"):
         content.pop(key, None)
     content["config"] = {key: value for key, value in record.config.items() if key != "protocol"}
     with np.load(path, allow_pickle=False) as kept:
@@ -135,10 +137,12 @@ def _about(identity: Identity, values: dict[str, Any], config: DictConfig, overr
     return {
         **{name: getattr(identity, name) for name in _NAMES},
         "identity": identity.digest,
+        "fit": records.fit_key(values),
         "comparable": not changed,
         "changed": changed,
         "cuts": budget_cuts(config, values),
         "config": records.identity_config(values),
+        "versions": records.versions(values),
         "overrides": [part for part in overrides if not part.startswith(("hydra.", "results_dir=", "work_dir="))],
     }
 

@@ -419,7 +419,7 @@ def whole_run(name: str, origin: str) -> Iterator[Row]:
         started = time.perf_counter()
         subprocess.run(command, capture_output=True, check=True)
         seconds = time.perf_counter() - started
-        record = json.loads(next(Path(folder).glob("results/records/*/*.json")).read_text(encoding="utf-8"))
+        record = json.loads(next(Path(folder).glob("runs/records/*/*.json")).read_text(encoding="utf-8"))
     fit = record["seconds"]["fit"]
     yield Row(
         group, "from start to end", "s", seconds, note=f"{fit:.1f} s of fits, {record['sizes']['fit_steps']} steps"

@@ -53,7 +53,7 @@ def check_group(group: str, values: dict[str, Any]) -> None:
         raise ConfigError(f"{group} has no _target_: conf/{group}/<name>.yaml must name the class it configures")
     parameters = read_class(values["_target_"]).parameters
     for key, value in values.items():
-        if key.startswith("_") or key in ("defaults", "name", "variants"):
+        if key.startswith("_") or key in ("defaults", "name", "variants") or (group, key) == ("data", "version"):
             continue
         if key not in parameters:
             raise ConfigError(f"{group}.{key} is not a setting of {values['_target_']}{_hint(key, parameters)}")

@@ -190,7 +190,15 @@ def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
 
 def default_choices() -> dict[str, str]:
     """What is chosen in each group when nothing is said."""
-    defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return dict(_default_choices((CONF / "config.yaml").read_text(encoding="utf-8")))
+
+
+@cache
+def _default_choices(text: str) -> dict[str, str]:
     return {
-        group: name for item in defaults if isinstance(item, dict) for group, name in item.items() if " " not in group
+        group: name
+        for item in yaml.safe_load(text)["defaults"]
+        if isinstance(item, dict)
+        for group, name in item.items()
+        if " " not in group
     }

@@ -22,7 +22,7 @@ _USAGE = """\
 dynbench: a dataset, a model and a protocol give the number that belongs in the paper's table.
 
 usage
-  python run.py model=nlsm data=enron                  one run; its record goes to results/records
+  python run.py model=nlsm data=enron                  one run; its record goes to runs/records
   python run.py model=nlsm data=enron model.dim=32     change any setting
   python run.py -m model=nlsm,bas data=enron,uci seed=0,1,2
                                                        a sweep; finished runs are skipped

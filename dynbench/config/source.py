@@ -16,6 +16,9 @@ from typing import Any
 
 from dynbench.errors import ConfigError
 
+# The default of a parameter that has none, or one that is no literal.
+UNKNOWN: Any = object()
+
 # Annotations that can be checked on a YAML value; anything else is left to the constructor.
 _TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "list": (list,), "dict": (dict,)}
 
@@ -29,12 +32,14 @@ class Parameter:
         choices: Accepted values of a ``Literal``; empty when any value of the type will do.
         nullable: Whether ``None`` is accepted.
         required: Whether there is no default.
+        default: The default if it is a literal, else ``UNKNOWN``.
     """
 
     types: tuple[type, ...] = ()
     choices: tuple[Any, ...] = ()
     nullable: bool = False
     required: bool = False
+    default: Any = field(default=UNKNOWN, compare=False)
 
     def complaint(self, value: Any) -> str | None:
         """What is wrong with ``value``, or ``None``."""
@@ -136,14 +141,15 @@ def _parse(module: str, target: str) -> ast.Module:
 
 def _parameters(function: ast.FunctionDef) -> dict[str, Parameter]:
     arguments = function.args
-    positional = [arg for arg in (*arguments.posonlyargs, *arguments.args) if arg.arg != "self"]
-    optional = len(arguments.defaults)
-    required = {arg.arg for arg in positional[: len(positional) - optional]}
-    required |= {a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None}
-    return {arg.arg: _parameter(arg.annotation, arg.arg in required) for arg in (*positional, *arguments.kwonlyargs)}
+    positional = [*arguments.posonlyargs, *arguments.args]
+    without = [None] * (len(positional) - len(arguments.defaults))
+    defaults = dict(zip(positional, (*without, *arguments.defaults), strict=True))
+    defaults |= zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return {arg.arg: _parameter(arg.annotation, default) for arg, default in defaults.items() if arg.arg != "self"}
 
 
-def _parameter(annotation: ast.expr | None, required: bool) -> Parameter:
+def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
+    required, literal = default is None, _literal(default)
     types: list[type] = []
     choices: list[Any] = []
     nullable = False
@@ -157,15 +163,22 @@ def _parameter(annotation: ast.expr | None, required: bool) -> Parameter:
             name = part.value if isinstance(part, ast.Subscript) else part
             known = _TYPES.get(getattr(name, "id", ""))
             if known is None:
-                return Parameter(required=required, nullable=True)
+                return Parameter(required=required, nullable=True, default=literal)
             types += known
-    return Parameter(tuple(types), tuple(choices), nullable, required)
+    return Parameter(tuple(types), tuple(choices), nullable, required, literal)
 
 
 def _union(annotation: ast.expr | None) -> list[ast.expr]:
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
         return _union(annotation.left) + _union(annotation.right)
     return [ast.Name("Any")] if annotation is None else [annotation]
+
+
+def _literal(default: ast.expr | None) -> Any:
+    try:
+        return UNKNOWN if default is None else ast.literal_eval(default)
+    except (ValueError, TypeError):
+        return UNKNOWN
 
 
 def _literal_attribute(item: ast.Assign | ast.AnnAssign) -> dict[str, Any]:

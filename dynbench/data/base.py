@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from typing import Any, Literal
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.graph.statistics import statistics
+
+log = logging.getLogger(__name__)
 
 View = Literal["snapshots", "events"]
 LinkRule = Literal["sum_over_steps", "distinct_over_time"]
@@ -24,7 +27,10 @@ _NATIVE = {
 }
 _LINKS = {"sum_over_steps": "links_per_step_sum", "distinct_over_time": "links_distinct"}
 _OTHER_FILES = "these are not the files of the card; replace them, or load your own graph with data=custom data.path=…"
-KNOWN_STATISTICS = ("nodes", "relations", "classes", "events", "pairs", "steps", "links", "snapshot_events", *_PARTS)
+KNOWN_STATISTICS = (
+    *("nodes", "relations", "classes", "events", "pairs", "steps", "links", "snapshot_events", "edge_features"),
+    *_PARTS,
+)
 
 
 class Dataset(ABC):
@@ -95,6 +101,24 @@ def check_expected(
         counted = found.get(compared[key], 0)
         if counted != value:
             raise DataError(f"dataset '{name}': the card promises {value:,} {key}, the data have {counted:,}; {cure}")
+    if view == "events" and expected.get("edge_features"):
+        _check_features(graph, name, expected["edge_features"], cure)
+
+
+def _check_features(graph: TemporalGraph, name: str, width: int, cure: str) -> None:
+    """Some copies of a dataset come without features of events: they can be used, but not compared with print."""
+    if graph.edge_features is None:
+        log.warning(
+            "dataset '%s': these files have no features of events, the published ones have %d columns; "
+            "results are not comparable with published ones",
+            name,
+            width,
+        )
+    elif graph.edge_features.shape[1] != width:
+        found = graph.edge_features.shape[1]
+        raise DataError(
+            f"dataset '{name}': the card promises {width} features of events, the data have {found}; {cure}"
+        )
 
 
 def plain(value: Any) -> Any:

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from dynbench.data import facts
+from dynbench.data.arrays import check_rows, read_npz
 from dynbench.data.events import RawEvents
 from dynbench.data.textfiles import Columns, read_table
 from dynbench.errors import DataError
 
 STEMS = ("edges", "snapshots", "nodes", "labels")
+# Features of nodes and of events (rows of `edges`).
+ARRAYS = ("features", "edge_features")
 
 
 def find(folder: Path, stem: str) -> Path | None:
@@ -31,7 +34,8 @@ def files_of(path: Path) -> list[Path]:
         return [path]
     if facts.is_facts(path):
         return facts.files_of(path)
-    return [found for stem in STEMS if (found := find(path, stem))]
+    tables = [found for stem in STEMS if (found := find(path, stem))]
+    return tables + [found for stem in ARRAYS if (found := path / f"{stem}.npz").is_file()]
 
 
 def reader_of(files: list[Path]) -> Callable[[list[Path]], RawEvents]:
@@ -92,6 +96,12 @@ def _read_edges(path: Path, by_stem: dict[str, Path]) -> RawEvents:
         raw.num_nodes = _count_nodes(by_stem["nodes"], path, highest)
     elif "edges" in by_stem and path != by_stem["edges"]:
         raw.num_nodes = max(raw.num_nodes, _read_edges(by_stem["edges"], {}).num_nodes)
+    if "features" in by_stem:
+        raw.node_features = check_rows(read_npz(by_stem["features"]), raw.num_nodes, "nodes", by_stem["features"])
+    if "edge_features" in by_stem and path == by_stem.get("edges"):
+        raw.edge_features = check_rows(
+            read_npz(by_stem["edge_features"]), len(table), "events", by_stem["edge_features"]
+        )
     if "labels" in by_stem:
         raw.node_labels = _read_labels(by_stem["labels"], raw.num_nodes)
     return raw

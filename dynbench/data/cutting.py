@@ -42,6 +42,7 @@ def to_events(raw: RawEvents, directed: bool, bipartite: bool, seconds: float | 
         relation=raw.relation,
         num_relations=raw.num_relations or 1,
         weight=raw.weight,
+        edge_features=raw.edge_features,
         node_features=raw.node_features,
         node_labels=raw.node_labels,
         seconds=seconds,
@@ -67,7 +68,8 @@ def published_cut(raw: RawEvents, directed: bool, bipartite: bool) -> TemporalGr
     kept = raw.snapshot >= 0
     parts = {f: getattr(raw, f) for f in ("src", "dst", "weight", "relation", "snapshot", "part")}
     parts = {f: None if values is None else values[kept] for f, values in parts.items()}
-    graph = to_events(dataclasses.replace(raw, **parts, time=parts["snapshot"]), True, bipartite, None)
+    raw = dataclasses.replace(raw, **parts, time=parts["snapshot"], edge_features=None)
+    graph = to_events(raw, True, bipartite, None)
     if graph.split is not None:
         # Facts come merged, and in an order that is worth keeping.
         return dataclasses.replace(graph, num_steps=num_steps)

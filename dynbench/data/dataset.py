@@ -171,6 +171,8 @@ class FileDataset(Dataset):
     def _at_path(self, path: Path) -> _Source:
         if not path.exists():
             raise DataUnavailable(f"dataset '{self.name}': data.path={path} does not exist")
+        if self.reader != "canonical":
+            return _Source("user folder", _files_at(path), find_reader(self.reader))
         if renet.is_renet(path):
             return _Source("user folder", renet.files_of(path), renet.read_renet)
         files = canonical.files_of(path)
@@ -231,6 +233,14 @@ class FileDataset(Dataset):
         code = sha256_of(Path(inspect.getfile(source.reader)))
         key = json.dumps([LOADER_VERSION, code, source.reader.__name__, self._arguments(view), sums], sort_keys=True)
         return self.where.graphs() / f"{self.name}-{view}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
+
+
+def _files_at(path: Path) -> list[Path]:
+    """The files of a folder, or one file and arrays of the same name beside it."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file())
+    arrays = path.with_suffix(".npy")
+    return [path, arrays] if arrays.is_file() and arrays != path else [path]
 
 
 def _read_stored(path: Path) -> TemporalGraph | None:

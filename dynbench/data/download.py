@@ -68,7 +68,7 @@ def fetch(name: str, file: Mapping[str, Any], folder: Path, progress: bool = Fal
     Args:
         name: Dataset, for messages.
         file: Entry of the card's ``files`` with ``name``, ``url``, and where known ``sha256`` (of the unpacked
-            content), ``member`` (its path inside an archive) and ``archive_hash``.
+            content), ``member`` (its path inside an archive, or its name if only one file has it) and ``archive_hash``.
         folder: Where it shall lie in the end.
         progress: Show a progress bar.
 
@@ -119,10 +119,12 @@ def _unpack(packed: Path, file: Mapping[str, Any], target: Path) -> Path:
     member, url = file.get("member"), file["url"]
     try:
         if member and zipfile.is_zipfile(packed):
-            with zipfile.ZipFile(packed) as archive, archive.open(member) as content, target.open("wb") as out:
+            with zipfile.ZipFile(packed) as archive, target.open("wb") as out:
+                content = archive.open(_find_member(archive.namelist(), member))
                 shutil.copyfileobj(content, out)
         elif member:
-            with tarfile.open(packed) as archive, archive.extractfile(member) as content, target.open("wb") as out:
+            with tarfile.open(packed) as archive, target.open("wb") as out:
+                content = archive.extractfile(_find_member(archive.getnames(), member))
                 shutil.copyfileobj(content, out)
         elif url.endswith(".gz"):
             with gzip.open(packed) as content, target.open("wb") as out:
@@ -132,6 +134,16 @@ def _unpack(packed: Path, file: Mapping[str, Any], target: Path) -> Path:
     except (EOFError, KeyError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{url}: what arrived cannot be unpacked ({error}); try again later") from error
     return target
+
+
+def _find_member(names: list[str], member: str) -> str:
+    """The path of a member that may be given by its name alone."""
+    if member in names:
+        return member
+    found = [name for name in names if name.rsplit("/", 1)[-1] == member]
+    if len(found) != 1:
+        raise KeyError(f"{len(found) or 'no'} files called {member}")
+    return found[0]
 
 
 def _verify_download(name: str, file: Mapping[str, Any], content: Path) -> None:

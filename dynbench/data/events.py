@@ -24,6 +24,7 @@ class RawEvents:
             or ``None``.
         node_labels: ``(N,)`` or ``(T, N) int64`` classes, -1 where unknown, or ``None``.
         node_features: ``(N, F) float`` or ``None``.
+        edge_features: ``(E, F) float``, a row per event, or ``None``.
     """
 
     src: np.ndarray
@@ -38,6 +39,7 @@ class RawEvents:
     part: np.ndarray | None = None
     node_labels: np.ndarray | None = None
     node_features: np.ndarray | None = None
+    edge_features: np.ndarray | None = None
 
 
 def number_by_appearance(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

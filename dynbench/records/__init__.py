@@ -1,28 +1,28 @@
 """What remains of a run."""
 
-from dynbench.records.record import (
+from dynbench.records.files import require_writable, write_arrays, write_text
+from dynbench.records.identity import (
     Identity,
-    Record,
     fit_key,
     identify,
+    identify_embeddings,
     identity_config,
-    read,
-    read_all,
-    require_writable,
-    write,
-    write_arrays,
-    write_text,
+    versions,
 )
+from dynbench.records.record import Record, read, write
+from dynbench.records.store import Store
 
 __all__ = [
     "Identity",
     "Record",
+    "Store",
     "fit_key",
     "identify",
+    "identify_embeddings",
     "identity_config",
     "read",
-    "read_all",
     "require_writable",
+    "versions",
     "write",
     "write_arrays",
     "write_text",

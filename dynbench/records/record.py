@@ -1,31 +1,21 @@
-"""The record of a run: one JSON file that says what was run, on what, and what came out.
-
-A run is known by its *identity*: a hash of everything in its configuration that can move a number, with its seed.
-Its record lies at a path that follows from the identity alone, so whether a run is finished can be told without
-loading a dataset or importing torch. A run that failed leaves a record at the same path, with its reason; running it
-again replaces it.
-"""
+"""The record of a run: what was run, on what, and what came out."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from dynbench.config.source import read_class
-from dynbench.errors import RunError
+from dynbench.errors import ConfigError, RunError
+from dynbench.records.files import write_text
+from dynbench.records.identity import GROUPS, Identity, run_digest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-# The groups that can move a number. Logging, folders and progress cannot.
-_IDENTITY_GROUPS = ("data", "model", "protocol", "trainer")
-# Keys of a dataset's card that describe it for people and for checks, and what a model's file says about other models.
-_PRIVATE = ("card", "expected", "files", "native", "unavailable", "variants")
+_TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
 
 
 @dataclass
@@ -33,23 +23,26 @@ class Record:
     """What is kept of one run.
 
     Attributes:
-        identity: Hash of all that can move a number; with the names below it forms the file name.
+        identity: Hash in the run's name (see :mod:`dynbench.records.identity`).
         model, data, protocol, budget: The choices by name.
         seed: The run's seed.
         status: ``"finished"`` or ``"failed"``.
+        fit: What the run learnt is known by this; runs with the same one share a fit.
         reason: Why it failed; empty for a finished run.
-        metrics: Overall metrics by name, as fractions.
+        metrics: Overall metrics by name, as fractions; those of an exam with a name begin with it: ``historical_ap``.
         steps: One mapping per step with ``step``, ``n`` and the step's metrics.
         comparable: Whether every protocol setting is the protocol's own; if not, ``changed`` names those that differ.
         changed: Protocol settings that differ from the protocol's file, as ``key: value``.
         cuts: Settings that the budget makes smaller than the paper's: ``key: [used, paper's]``.
         config: The resolved configuration of the groups that can move a number.
+        versions: Versions of dataset, model and protocol at the time of the run.
         overrides: What was typed on the command line.
         sizes: Nodes, events, steps, queries, parameters.
         checksums: SHA-256 of the graph and of all queries with their answers.
         provenance: Where the dataset came from.
         seconds: Wall-clock seconds: ``fit``, ``evaluate``, ``total``, and ``per_fit_step`` where there are any.
         peak_memory_mb: Highest resident memory of the process, in MiB.
+        threads: Threads that numerical libraries used; 0 where nobody counted.
         environment: Device, package versions, git revision.
         created: UTC time at which the record was written.
     """
@@ -61,6 +54,7 @@ class Record:
     budget: str
     seed: int
     status: str
+    fit: str = ""
     reason: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -68,12 +62,14 @@ class Record:
     changed: dict[str, Any] = field(default_factory=dict)
     cuts: dict[str, list[Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
+    threads: int = 0
     environment: dict[str, Any] = field(default_factory=dict)
     created: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -83,102 +79,69 @@ class Record:
         """Whether the run came to its end."""
         return self.status == "finished"
 
-
-@dataclass(frozen=True)
-class Identity:
-    """Name of a run, from which the path of its record follows."""
-
-    model: str
-    data: str
-    protocol: str
-    budget: str
-    seed: int
-    digest: str
-
-    def __str__(self) -> str:
-        return f"{self.model}-{self.data}-{self.protocol}-{self.budget}-s{self.seed}-{self.digest}"
-
-    def path(self, results_dir: str | Path) -> Path:
-        """Where the record of this run lies."""
-        return Path(results_dir) / "records" / self.data / f"{self}.json"
-
-    def arrays_path(self, results_dir: str | Path) -> Path:
-        """Where the scores of this run lie, if its protocol keeps any; figures are drawn from them."""
-        return Path(results_dir) / "scores" / self.data / f"{self}.npz"
-
-    def embeddings_path(self, results_dir: str | Path) -> Path:
-        """Where embeddings lie that were saved under this name; their manifest ends in ``.json`` instead."""
-        return Path(results_dir) / "embeddings" / self.data / f"{self}.npz"
+    @property
+    def name(self) -> Identity:
+        """What the run is known by."""
+        return Identity(self.model, self.data, self.protocol, self.budget, self.seed, self.identity)
 
 
-def identify(values: dict[str, Any]) -> Identity:
-    """The identity of a resolved configuration (see :func:`dynbench.config.check.resolved`)."""
-    version = read_class(values["protocol"]["_target_"]).attributes.get("version", 1)
-    digest = _digest([_content(values, _IDENTITY_GROUPS), version])
-    names = (values[group]["name"] for group in ("model", "data", "protocol", "budget"))
-    return Identity(*names, values["seed"], digest)
+def from_json(content: Any) -> Record:
+    """A record from what its file holds, if all of it is as it should be.
+
+    Raises:
+        ValueError: For another version of the schema, unknown or missing fields, wrong types, a metric that is no
+            number, or an identity that does not follow from the settings.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("it holds no fields")
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"its schema_version is {version!r}, this version reads {SCHEMA_VERSION}")
+    try:
+        record = Record(**content)
+    except TypeError as error:
+        raise ValueError(str(error).removeprefix("Record.__init__() ")) from error
+    for one in fields(Record):
+        value, kind = getattr(record, one.name), _TYPES[str(one.type).partition("[")[0]]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"{one.name} is {value!r}; expected {one.type}")
+    bad = [name for name, value in record.metrics.items() if not _is_number(value)]
+    if bad:
+        raise ValueError(f"{bad[0]} is {record.metrics[bad[0]]!r}, which is no number")
+    _require_own_identity(record)
+    return record
 
 
-def fit_key(values: dict[str, Any]) -> str:
-    """Name of the fits of a run: runs that differ in what is asked only have the same one."""
-    model, protocol = (read_class(values[group]["_target_"]).attributes for group in ("model", "protocol"))
-    free = set(protocol.get("exam_settings", ())) | set(protocol.get("context_settings", ()))
-    if model.get("learns") == "context":
-        free -= set(protocol.get("context_settings", ()))
-    if model.get("selects") and protocol.get("validates"):
-        free -= set(protocol.get("validation_settings", ()))
-        plan = [values["protocol"]["name"], protocol.get("version", 1)]
-    else:
-        plan = [protocol.get("learning") or values["protocol"]["name"]]
-    plan.append({k: v for k, v in values["protocol"].items() if k not in free and k not in ("name", "_target_")})
-    digest = _digest([_content(values, [group for group in _IDENTITY_GROUPS if group != "protocol"]), plan])
-    names = (values[group]["name"] for group in ("model", "data", "budget"))
-    return "-".join([*names, f"s{values['seed']}", digest])
-
-
-def _content(values: dict[str, Any], groups: Iterable[str]) -> dict[str, Any]:
-    content = {group: _without_private(values[group]) for group in groups}
-    return {**content, "budget": values["budget"]["name"], "seed": values["seed"]}
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
-
-
-def _without_private(group: dict[str, Any]) -> dict[str, Any]:
-    """A dataset's card and a model's list of variants move no number; everything else does."""
-    # Records of runs name the Trainer by the place where it first stood.
-    moved = {"dynbench.engine.trainer.Trainer": "dynbench.training.Trainer"}
-    return {key: moved.get(value, value) if key == "_target_" else value for key, value in group.items()
-            if key not in _PRIVATE}  # fmt: skip
-
-
-def identity_config(values: dict[str, Any]) -> dict[str, Any]:
-    """The part of a resolved configuration that a record keeps."""
-    return {group: _without_private(values[group]) for group in _IDENTITY_GROUPS}
+def _require_own_identity(record: Record) -> None:
+    """A default that changed without a version would make an old record pose as a run of today's default."""
+    if not all(isinstance(record.config.get(group), dict) for group in GROUPS):
+        return  # a run that died before it could say more than its name
+    values = {**record.config, "budget": {"name": record.budget}, "seed": record.seed}
+    try:
+        digest = run_digest(values, record.versions)
+    except (ConfigError, KeyError):
+        return  # a plug-in that is not there; no run of today asks for it
+    if digest != record.identity:
+        raise ValueError(
+            f"its settings lead to the identity {digest}, not to {record.identity}; did a default change without a "
+            "new version?"
+        )
 
 
 def read(path: str | Path) -> Record | None:
     """The record at ``path``, or ``None`` if there is none.
 
     Raises:
-        RunError: If the file is not a record.
+        RunError: If the file cannot be read or is not a record that this version reads.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Record(**content)
+        return from_json(json.loads(Path(path).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}; check results_dir") from error
-    except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is not a record that this version reads ({error}); delete it and run again") from error
-
-
-def read_all(results_dir: str | Path) -> Iterator[tuple[Path, Record]]:
-    """All records under a results folder, in order of their paths."""
-    for path in sorted(Path(results_dir).glob("records/*/*.json")):
-        yield path, read(path)
+        raise RunError(f"cannot read {path}: {error.strerror}; check work_dir") from error
+    except ValueError as error:
+        raise RunError(f"{path} is not a record that this version reads: {error}") from error
 
 
 def write(record: Record, path: str | Path) -> Path:
@@ -187,66 +150,23 @@ def write(record: Record, path: str | Path) -> Path:
     Raises:
         RunError: If the folder cannot be written, or a metric is NaN.
     """
-    bad = [name for name, value in record.metrics.items() if isinstance(value, float) and math.isnan(value)]
+    bad = [name for name, value in record.metrics.items() if not _is_number(value)]
     if bad and record.finished:
         raise RunError(f"{', '.join(bad)} is NaN; a finished run has numbers")
     return write_text(path, json.dumps(asdict(record), indent=1, sort_keys=False, default=str) + "\n")
 
 
-def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file through a temporary name, so that no reader meets half of it.
+def newest(records: list[Record]) -> Record:
+    """Of several records of one run the one to believe, in whatever order they come.
 
-    Raises:
-        RunError: If the folder cannot be written.
+    A finished one before a failed one, then the later one, then the one that says more.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}; set results_dir to a folder you may write") from error
-    finally:
-        if part.exists():
-            part.unlink()
-    return path
+    return max(records, key=lambda one: (one.finished, one.created, len(one.steps), _text(asdict(one))))
 
 
-def write_arrays(arrays: dict[str, Any], path: str | Path) -> Path:
-    """Write arrays (plain ones, no pickles) so that they are there whole or not at all.
-
-    Raises:
-        RunError: If the folder cannot be written.
-    """
-    import numpy as np
-
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(part, path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}; set results_dir to a folder you may write") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def require_writable(folder: str | Path) -> None:
-    """Find out before a run, not after it, that its results could not be kept.
-
-    Raises:
-        RunError: If the folder cannot be made or written.
-    """
-    probe = Path(folder) / f".probe.{os.getpid()}"
-    try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunError(
-            f"cannot write to '{folder}': {error.strerror}; choose another folder with results_dir=…"
-        ) from error
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, default=str)

@@ -20,7 +20,7 @@ from dynbench import records
 from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError, DynbenchError
-from dynbench.records import Record
+from dynbench.records import Identity, Record, Store
 from dynbench.reporting import children, render, table
 from dynbench.reporting.plan import CellPlan, Planner, Run
 from dynbench.reporting.results import Reader, is_unavailable, measure
@@ -48,31 +48,41 @@ class Plan:
     """The tables to make, and what has to be run for them."""
 
     budget: str
-    results_dir: Path
+    store: Store
     cells: dict[str, tuple[Table, list[CellPlan]]] = field(default_factory=dict)
 
     def write(self, chosen: Iterable[str] | None = None) -> list[Path]:
         """Write some tables, or all of them, from the records there are."""
-        reader = Reader(self.results_dir)
+        reader = Reader(self.store)
         paths: list[Path] = []
         for name in self.cells if chosen is None else chosen:
             definition, plans = self.cells[name]
             cells = measure(definition, plans, self.budget, reader)
-            paths += render.write_tables(definition, cells, self.budget, self.results_dir)
+            paths += render.write_tables(definition, cells, self.budget, self.store.results_dir)
         return paths
+
+    def publish(self, chosen: Iterable[str] | None = None) -> int:
+        """Publish what some tables use, or all of them, of what was spooled here; returns the number of new lines."""
+        wanted: dict[Identity, set[str]] = {}
+        for name in self.cells if chosen is None else chosen:
+            definition, plans = self.cells[name]
+            tested = {metric.of for metric in definition.metrics.values() if metric.test}
+            for run in (run for plan in plans for run in plan.runs):
+                wanted.setdefault(run.identity, set()).update(tested)
+        return self.store.publish(wanted)
 
     def tasks(self, only: Filter) -> list[Task]:
         """The runs that are missing, each once: first seeds first, so that every cell soon has a number."""
-        reader = Reader(self.results_dir)
-        found: dict[Path, Task] = {}
+        reader = Reader(self.store)
+        found: dict[Identity, Task] = {}
         for name, (_, plans) in self.cells.items():
             for plan in plans:
                 if plan.obstacle is None and only.admits(plan):
                     for run in plan.runs:
                         if not reader.finished(run):
                             _add(found, run, plan, name)
-        order = {path: index for index, path in enumerate(found)}
-        return sorted(found.values(), key=lambda task: (task.run.identity.seed, order[task.run.path]))
+        order = {name: index for index, name in enumerate(found)}
+        return sorted(found.values(), key=lambda task: (task.run.identity.seed, order[task.run.identity]))
 
 
 @dataclass(frozen=True)
@@ -118,14 +128,14 @@ class Report:
     left: int = 0
 
 
-def prepare(names: Sequence[str], budget: str, results_dir: str | Path, extra: Sequence[str] = ()) -> Plan:
+def prepare(names: Sequence[str], budget: str, store: Store, extra: Sequence[str] = ()) -> Plan:
     """Read tables and compose their cells.
 
     Raises:
         ConfigError: If a table is unknown or wrong.
     """
     planner = Planner(budget, extra)
-    plan = Plan(budget, Path(results_dir))
+    plan = Plan(budget, store)
     for definition in table.load_all(names):
         plan.cells[definition.name] = definition, planner.plan(definition)
     return plan
@@ -143,6 +153,7 @@ def execute(plan: Plan, tasks: Sequence[Task], jobs: int = 1, force_failed: bool
             bar.set_postfix_str(task.label)
             bar.update()
             _note(report, task, reason)
+            plan.publish(task.tables)
             plan.write(task.tables)
     except KeyboardInterrupt:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -173,9 +184,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
-    plan = prepare(options.tables, options.budget, options.results_dir, options.set)
+    plan = prepare(options.tables, options.budget, Store(options.results_dir, options.work_dir), options.set)
     only = Filter.parse(options.only, [definition for definition, _ in plan.cells.values()])
     records.require_writable(Path(options.results_dir) / render.FOLDER)
+    plan.publish()
     tasks = [] if options.no_run else plan.tasks(only)
     report = execute(plan, tasks, options.jobs, options.force_failed)
     for name in plan.cells:
@@ -191,11 +203,15 @@ def _attempt(
     if task.data in report.unavailable and not force_failed:
         return report.unavailable[task.data]
     overrides = [*task.run.overrides, "progress=false"]
-    if str(plan.results_dir) != "results":
-        overrides.append(f"results_dir={_quoted(str(plan.results_dir))}")
+    for key, folder, default in (
+        ("results_dir", plan.store.results_dir, "results"),
+        ("work_dir", plan.store.work_dir, "runs"),
+    ):
+        if str(folder) != default:
+            overrides.append(f"{key}={_quoted(str(folder))}")
     command = [sys.executable, str(Path(compose.CONF).parent / "run.py"), *overrides]
     code, last_words = brood.run(command, single_thread=jobs > 1)
-    reader = Reader(plan.results_dir)
+    reader = Reader(plan.store)
     if reader.finished(task.run):
         return None
     if brood.stopped:
@@ -203,7 +219,7 @@ def _attempt(
     # A process that was killed could not say so itself; a run that failed has said more than its exit code.
     if code < 0 or reader.failure(task.run) is None:
         _write_failure(plan, task, children.describe(code, last_words))
-        reader = Reader(plan.results_dir)
+        reader = Reader(plan.store)
     reason = reader.failure(task.run) or "it left no record"
     if is_unavailable(reason):
         report.unavailable.setdefault(task.data, reason)
@@ -223,7 +239,7 @@ def _write_failure(plan: Plan, task: Task, reason: str) -> None:
         reason=reason,
         overrides=list(task.run.overrides),
     )
-    records.write(record, plan.results_dir / task.run.path)
+    plan.store.write(record)
 
 
 def _in_turn(futures: dict[Future, Task]) -> Iterator[tuple[Task, str | None]]:
@@ -254,13 +270,13 @@ def _print_report(report: Report, no_run: bool) -> None:
         print(f"failed: {label}: {reason}", file=sys.stderr)
 
 
-def _add(found: dict[Path, Task], run: Run, plan: CellPlan, name: str) -> None:
-    if run.path in found:
-        before = found[run.path]
-        found[run.path] = Task(run, before.label, tuple(dict.fromkeys((*before.tables, name))))
+def _add(found: dict[Identity, Task], run: Run, plan: CellPlan, name: str) -> None:
+    if run.identity in found:
+        before = found[run.identity]
+        found[run.identity] = Task(run, before.label, tuple(dict.fromkeys((*before.tables, name))))
     else:
         label = f"{name}, {plan.row.label}, {plan.column.label}, seed {run.identity.seed}"
-        found[run.path] = Task(run, label, (name,))
+        found[run.identity] = Task(run, label, (name,))
 
 
 def _quoted(text: str) -> str:
@@ -277,7 +293,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tables", nargs="+", default=[], metavar="NAME", help="tables to make (default: all)")
     parser.add_argument("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)")
-    parser.add_argument("--results-dir", default="results", metavar="DIR", help="records and tables (default: results)")
+    parser.add_argument(
+        "--results-dir", default="results", metavar="DIR", help="published runs, tables (default: results)"
+    )
+    parser.add_argument("--work-dir", default="runs", metavar="DIR", help="spooled records of runs (default: runs)")
     parser.add_argument("--no-run", action="store_true", help="only write the tables from the records there are")
     parser.add_argument(
         "--force-failed",

@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
     parser.add_argument("--seed", type=int, default=0, help="seed of the runs that are drawn")
     parser.add_argument("--format", nargs="+", default=["png"], help="png, svg, pdf")
-    parser.add_argument("--results-dir", default="results", help="where records lie and figures go")
+    parser.add_argument("--results-dir", default="results", help="where published runs lie and figures go")
+    parser.add_argument("--work-dir", default="runs", help="where records of runs are spooled")
     parser.add_argument("--no-run", action="store_true", help="draw finished runs only")
     chosen = parser.parse_args(arguments)
     if chosen.run:
@@ -81,11 +82,12 @@ def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argpa
     try:
         identity = records.identify(resolved(compose(overrides)))
         scores = identity.arrays_path(chosen.results_dir)
-        record = records.read(identity.path(chosen.results_dir))
+        record = records.Store(chosen.results_dir, chosen.work_dir).find(identity)
         if not scores.is_file() or record is None or not record.finished:
             if chosen.no_run:
                 raise ConfigError("not run yet")
-            _run([*overrides, f"results_dir={chosen.results_dir}", "progress=false", "force=true"])
+            folders = [f"results_dir={chosen.results_dir}", f"work_dir={chosen.work_dir}"]
+            _run([*overrides, *folders, "progress=false", "force=true"])
         folder = Path(chosen.results_dir) / "figures" / name / run["name"]
         module = importlib.import_module(KINDS[entries["kind"]])
         title = f"{run['label']} (seed {chosen.seed})"
@@ -99,9 +101,10 @@ def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argpa
 
 def _make_from_table(name: str, entries: dict[str, Any], chosen: argparse.Namespace) -> None:
     """Draw what is measured of a table; making the table is another command's work."""
-    plan = prepare([entries["table"]], chosen.budget, chosen.results_dir)
+    store = records.Store(chosen.results_dir, chosen.work_dir)
+    plan = prepare([entries["table"]], chosen.budget, store)
     ((definition, plans),) = plan.cells.values()
-    cells = measure(definition, plans, chosen.budget, Reader(chosen.results_dir))
+    cells = measure(definition, plans, chosen.budget, Reader(store))
     folder = Path(chosen.results_dir) / "figures" / name
     module = importlib.import_module(KINDS[entries["kind"]])
     title = entries.get("title", definition.title)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from dynbench.config.check import GROUPS, check_group, check_pair, resolved
-from dynbench.config.compose import choices, compose, read_choice
+from dynbench.config.check import GROUPS, check_group, check_pair
+from dynbench.config.compose import choices, read_choice
 from dynbench.config.source import read_class
 from dynbench.data.locations import Locations
 from dynbench.errors import ConfigError
-from dynbench.records import Identity, identify
+from dynbench.records import Identity, fit_key, identify
+from dynbench.reporting.composer import Composer
 from dynbench.reporting.table import Column, Row, Table, merge, split
 
 
@@ -27,15 +27,12 @@ class Run:
     Attributes:
         identity: What it is known by.
         overrides: What to type after ``run.py``.
+        fit: What it learns is known by this; of several runs with the same one only the first learns.
     """
 
     identity: Identity
     overrides: tuple[str, ...]
-
-    @property
-    def path(self) -> Path:
-        """Where its record lies, relative to the results folder."""
-        return self.identity.path("")
+    fit: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Planner:
     """
 
     def __init__(self, budget: str, extra: Sequence[str] = ()):
-        self.budget, self._extra = budget, tuple(extra)
+        self.budget, self._extra, self._composer = budget, tuple(extra), Composer()
         self._seeds: list[int] = list(read_choice("budget", budget)["seeds"])
         self._known: dict[tuple[str, ...], tuple[tuple[Run, ...], Obstacle | None]] = {}
 
@@ -115,16 +112,14 @@ class Planner:
         if missing:
             return (), Obstacle("not_built", missing)
         typed = (*overrides, f"budget={self.budget}")
-        config = compose(typed)
         runs = []
         for seed in seeds:
-            # Composing costs far more than resolving, and nothing but the seed differs.
-            config.seed = seed
-            values = resolved(config)
+            words = (*typed, f"seed={seed}")
+            values = self._composer.values(words)
             missing = _missing_class(values)
             if missing:
                 return (), Obstacle("not_built", missing)
-            runs.append(Run(identify(values), (*typed, f"seed={seed}")))
+            runs.append(Run(identify(values), words, fit_key(values)))
         return tuple(runs), self._obstacle(values)
 
     @staticmethod

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dynbench.records import write_text
 from dynbench.reporting.layout import Block, Line, Sheet, lay_out, used_marks
@@ -105,13 +105,8 @@ def _markdown_block(block: Block) -> str:
         row = [_md(line.label) + _sup(line.marks)]
         for entry in line.entries:
             row += [_md(entry.measured) + _sup(entry.marks), _md(entry.published), _md(entry.difference)]
-        lines.append([*row, " ".join(f"[{_seed(path)}](<../{path}>)" for path in line.records)])
+        lines.append([*row, " ".join(f"[runs](<../{path}>)" for path in line.records)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _seed(path: str) -> str:
-    """What to call the link to a record: its seed, which stands last but one in the file's name."""
-    return PurePosixPath(path).stem.rsplit("-", 2)[-2]
 
 
 def _sup(marks: Sequence[str]) -> str:

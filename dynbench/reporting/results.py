@@ -7,11 +7,8 @@ import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from dynbench import records
-from dynbench.errors import RunError
-from dynbench.records import Record
+from dynbench.records import Record, Store
 from dynbench.reporting.plan import CellPlan, Run
 from dynbench.reporting.significance import p_value
 from dynbench.reporting.table import Column, Metric, Published, Row, Table, split
@@ -32,7 +29,7 @@ class Cell:
         status: ``measured``, ``partial`` (fewer runs than planned), or why there is no number: ``not_run``,
             ``failed``, ``unavailable``, ``not_built``, ``unsupported``, ``skipped``, ``no_metric``.
         reason: The status in words; for a measured cell what sets it apart from the paper's, if anything does.
-        records: Paths of its records, relative to the results folder.
+        records: Files with its runs, relative to the results folder.
         note: Remarks of the table on this very cell.
     """
 
@@ -66,32 +63,32 @@ class _Found:
 
 
 class Reader:
-    """Reads records below a results folder, each once."""
+    """Finds the records of runs, each once."""
 
-    def __init__(self, results_dir: str | Path):
-        self._folder = Path(results_dir)
-        self._known: dict[Path, Record | str | None] = {}
+    def __init__(self, store: Store):
+        self._store = store
+        self._known: dict[Run, Record | None] = {}
 
-    def read(self, run: Run) -> Record | str | None:
-        """The record of a run, ``None`` if there is none, or what is wrong with the file."""
-        if run.path not in self._known:
-            try:
-                self._known[run.path] = records.read(self._folder / run.path)
-            except RunError:
-                self._known[run.path] = "its record cannot be read; delete the file and run again"
-        return self._known[run.path]
+    def read(self, run: Run) -> Record | None:
+        """The record of a run, ``None`` if there is none that can be read."""
+        if run not in self._known:
+            published = self._store.published.find(run.identity)
+            self._known[run] = published or self._store.spooled(run.identity)
+        return self._known[run]
 
     def finished(self, run: Run) -> bool:
         """Whether a run has its number."""
         record = self.read(run)
-        return isinstance(record, Record) and record.finished
+        return record is not None and record.finished
 
     def failure(self, run: Run) -> str | None:
         """Why a run failed, or ``None`` if it did not."""
         record = self.read(run)
-        if isinstance(record, Record):
-            return None if record.finished else _line(record.reason) or "no reason was recorded"
-        return record
+        return None if record is None or record.finished else _line(record.reason) or "no reason was recorded"
+
+    def place(self, run: Run) -> str:
+        """The file with the published line of a run, relative to the results folder."""
+        return self._store.published.path(run.identity).relative_to(self._store.results_dir).as_posix()
 
 
 def measure(table: Table, plans: Sequence[CellPlan], budget: str, reader: Reader) -> list[Cell]:
@@ -104,7 +101,7 @@ def measure(table: Table, plans: Sequence[CellPlan], budget: str, reader: Reader
         for name in plan.column.metrics:
             published = table.published.get((plan.row.name, plan.column.name, name))
             measured = _compared(found, reference, table.metrics[name])
-            cells.append(_cell(plan, table.metrics[name], published, measured, budget))
+            cells.append(_cell(plan, table.metrics[name], published, measured, budget, reader))
     return cells
 
 
@@ -166,7 +163,9 @@ def _find(runs: Iterable[Run], reader: Reader) -> _Found:
     return _Found(tuple(finished), tuple(failed), tuple(absent))
 
 
-def _cell(plan: CellPlan, metric: Metric, published: Published | None, found: _Found, budget: str) -> Cell:
+def _cell(
+    plan: CellPlan, metric: Metric, published: Published | None, found: _Found, budget: str, reader: Reader
+) -> Cell:
     with_metric = [(run, record) for run, record in found.finished if metric.name in record.metrics]
     values = [record.metrics[metric.name] * metric.unit.scale for _, record in with_metric]
     status, reason = _status(plan, metric, found, len(values), budget)
@@ -180,7 +179,7 @@ def _cell(plan: CellPlan, metric: Metric, published: Published | None, found: _F
         published=published,
         status=status,
         reason=reason,
-        records=tuple(run.path.as_posix() for run, _ in (with_metric or (*found.finished, *found.failed))),
+        records=tuple(dict.fromkeys(reader.place(run) for run, _ in (with_metric or found.finished))),
         note=" ".join(text for text in (plan.note, published.note if published else "") if text),
     )
 

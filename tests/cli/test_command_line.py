@@ -37,7 +37,7 @@ class Command:
         return text
 
     def records(self) -> list[dict]:
-        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("results/records/*/*.json"))]
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("runs/records/*/*.json"))]
 
     def leftovers(self) -> list[Path]:
         return list(self.folder.rglob("*.part*"))

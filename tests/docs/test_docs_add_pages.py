@@ -35,10 +35,10 @@ class Plugins:
 
     def run(self, *overrides: str) -> list[dict]:
         """A run or a sweep; returns its records, told apart by what was typed."""
-        before = set(self.folder.glob("results/records/*/*.json"))
+        before = set(self.folder.glob("runs/records/*/*.json"))
         folders = [f"results_dir={self.folder}/results", f"work_dir={self.folder}/runs"]
         self.python("run.py", *overrides, "data=nlsm_process", "budget=smoke", *folders)
-        paths = sorted(set(self.folder.glob("results/records/*/*.json")) - before)
+        paths = sorted(set(self.folder.glob("runs/records/*/*.json")) - before)
         return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 

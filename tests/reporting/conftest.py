@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
 
-from dynbench import records
 from dynbench.config import compose
-from dynbench.config.check import resolved
-from dynbench.records import Identity, Record, identify
-from dynbench.reporting import plan
+from dynbench.config.source import read_class
+from dynbench.records import Identity, Record, Store, fit_key, identify, identity_config, versions
+from dynbench.reporting.composer import Composer
 from dynbench.reporting.plan import Planner
 from dynbench.reporting.results import Cell, Reader, measure
 from dynbench.reporting.table import Table, load
@@ -86,16 +83,18 @@ FILES = {
 }
 
 
-_COMPOSED: dict[tuple, DictConfig] = {}
-
-
 @dataclass
 class Lab:
     """The laboratory: where things lie, and shortcuts."""
 
     conf: Path
     results: Path
-    files: dict[str, str] = field(default_factory=dict)
+    work: Path
+
+    @property
+    def store(self) -> Store:
+        """Where its records lie."""
+        return Store(self.results, self.work)
 
     def put(self, group: str, name: str, text: str) -> None:
         """Write one YAML file."""
@@ -103,25 +102,19 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         compose.read_choice.cache_clear()
-        self.files[f"{group}/{name}"] = text
 
-    def compose(self, overrides) -> DictConfig:
-        """Compose, once per set of files: composing is what these tests would spend their time on."""
-        files = tuple(sorted(item for item in self.files.items() if not item[0].startswith("table/")))
-        key = (files, tuple(overrides))
-        if key not in _COMPOSED:
-            _COMPOSED[key] = compose.compose(overrides)
-        return deepcopy(_COMPOSED[key])
+    def values(self, *overrides: str) -> dict:
+        """The resolved configuration of a command line."""
+        return Composer().values(overrides)
 
     def identity(self, *overrides: str) -> Identity:
         """What a command line would be known by."""
-        config = self.compose([text for text in overrides if not text.startswith("seed=")])
-        config.seed = next((int(text[5:]) for text in overrides if text.startswith("seed=")), 0)
-        return identify(resolved(config))
+        return identify(self.values(*overrides))
 
     def record(self, *overrides: str, reason: str = "", metrics: dict | None = None, **more) -> Path:
         """Leave the record of a run: finished, or failed if there is a reason."""
-        one = self.identity(*overrides)
+        values = self.values(*overrides)
+        one = identify(values)
         record = Record(
             identity=one.digest,
             model=one.model,
@@ -130,11 +123,16 @@ class Lab:
             budget=one.budget,
             seed=one.seed,
             status="failed" if reason else "finished",
+            fit=fit_key(values),
             reason=reason,
             metrics=metrics or {},
+            config=identity_config(values),
+            versions=versions(values),
             **more,
         )
-        return records.write(record, one.path(self.results))
+        path = self.store.write(record)
+        self.store.publish({one: ("auc", "ap", "nmi")})
+        return path
 
     def cells(self, name: str = "lab_table1", budget: str = "quick") -> dict[tuple[str, str, str], Cell]:
         """The measured cells of a table."""
@@ -145,18 +143,18 @@ class Lab:
     def measured(self, name: str = "lab_table1", budget: str = "quick") -> tuple[Table, list[Cell]]:
         """A table with its measured cells."""
         table = load(name)
-        return table, measure(table, Planner(budget).plan(table), budget, Reader(self.results))
+        return table, measure(table, Planner(budget).plan(table), budget, Reader(self.store))
 
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     """A laboratory in place of the project's configs."""
-    built = Lab(tmp_path / "conf", tmp_path / "results")
+    built = Lab(tmp_path / "conf", tmp_path / "results", tmp_path / "runs")
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "labclasses.py").write_text(CLASSES, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
     monkeypatch.setattr(compose, "CONF", built.conf)
-    monkeypatch.setattr(plan, "compose", built.compose)
+    read_class.cache_clear()
     for name in ("DYNBENCH_DATA", "DYNBENCH_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
     for name, text in FILES.items():
@@ -164,3 +162,4 @@ def lab(tmp_path, monkeypatch):
         built.put(group, stem, text)
     yield built
     compose.read_choice.cache_clear()
+    read_class.cache_clear()

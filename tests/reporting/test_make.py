@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from dynbench import records
 from dynbench.reporting import make
 from dynbench.reporting.children import Brood, describe
 
@@ -19,7 +18,7 @@ class FakeRuns:
         self.single_thread = set()
 
     def run(self, command, single_thread):
-        overrides = [word for word in command[2:] if not word.startswith(("results_dir", "progress"))]
+        overrides = [word for word in command[2:] if not word.startswith(("results_dir", "work_dir", "progress"))]
         identity = self.lab.identity(*overrides)
         self.commands.append(command)
         self.single_thread.add(single_thread)
@@ -46,7 +45,7 @@ def fake(lab, monkeypatch):
 
 
 def call(lab, *arguments):
-    return make.main(["--results-dir", str(lab.results), *arguments])
+    return make.main(["--results-dir", str(lab.results), "--work-dir", str(lab.work), *arguments])
 
 
 def table_text(lab, ending="csv"):
@@ -72,7 +71,14 @@ def test_a_command_says_everything(lab, fake):
     assert command[0] == sys.executable
     assert command[1] == str(lab.conf.parent / "run.py")
     said = ["protocol=pairs", "data=alpha", "model=good", "model.weights=heavy", "trainer.devices=2"]
-    assert command[2:] == [*said, "budget=smoke", "seed=0", "progress=false", f"results_dir='{lab.results}'"]
+    assert command[2:] == [
+        *said,
+        "budget=smoke",
+        "seed=0",
+        "progress=false",
+        f"results_dir='{lab.results}'",
+        f"work_dir='{lab.work}'",
+    ]
 
 
 def test_first_seeds_come_first(lab, fake):
@@ -160,7 +166,7 @@ def test_mistakes_are_said_in_a_sentence(lab, fake, capsys):
 def test_no_half_written_table_is_left(lab, fake):
     call(lab)
     assert {path.suffix for path in (lab.results / "tables").iterdir()} == {".md", ".csv", ".tex"}
-    assert all(record.finished for _, record in records.read_all(lab.results))
+    assert len(list(lab.store.published.all())) == RUNS
 
 
 def test_a_process_and_its_end():

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from dynbench.records import Store
 from dynbench.reporting.layout import lay_out, number, with_published
 from dynbench.reporting.plan import Planner
 from dynbench.reporting.render import CSV_COLUMNS, csv_text, latex, markdown, write_tables
@@ -34,8 +35,7 @@ def test_csv_has_exactly_the_promised_columns_and_a_line_per_cell(measured):
     assert (first["n"], first["published"], first["published_sd"]) == ("3", "87.05", "0.3")
     assert first["difference"] == "0.616667"
     assert (first["status"], first["reason"]) == ("measured", "cut at quick: model.epochs 3 of 10")
-    assert len(first["records"].split(";")) == 3
-    assert all(path.startswith("records/alpha/") for path in first["records"].split(";"))
+    assert first["records"] == "runs/pairs/alpha.jsonl"
 
 
 def test_markdown_shows_number_published_difference_and_records(measured):
@@ -47,7 +47,7 @@ def test_markdown_shows_number_published_difference_and_records(measured):
     assert parts[2:4] == ["87.05 ± 0.3", "+0.62"]
     assert parts[4].startswith("81.00 ± 0.00 (3)")
     assert parts[5:7] == ["80.00", "+1.00"]
-    assert re.search(r"\[s0\]\(<\.\./records/alpha/good-alpha-pairs-quick-s0-\w+\.json>\)", row)
+    assert "[runs](<../runs/pairs/alpha.jsonl>)" in row
     assert re.search(r"^<sup>\w</sup> cut at quick: model\.epochs 3 of 10", text, re.MULTILINE)
     assert "Measured at budget quick" in text
     assert "of 10 runs" in text
@@ -58,7 +58,7 @@ def test_links_of_markdown_lead_to_records(measured, lab):
     paths = write_tables(table, cells, "quick", lab.results)
     assert [path.name for path in paths] == ["lab_table1.md", "lab_table1.csv", "lab_table1.tex"]
     links = re.findall(r"\(<([^>]+)>\)", paths[0].read_text())
-    assert len(links) == 3
+    assert len(links) == 1
     assert all((paths[0].parent / link).is_file() for link in links)
 
 
@@ -130,7 +130,7 @@ def test_a_column_per_count_shares_one_block(lab):
     text = markdown(lay_out(table, cells, "quick"))
     row = next(line for line in text.splitlines() if line.startswith("| alpha"))
     assert row.split(" | ")[1:7] == ["143 (1)", "143", "0", "2340 (1)", "2347", "−7"]
-    assert row.count("[s0]") == 1
+    assert row.count("[runs]") == 1
     assert "##" not in text
 
 
@@ -145,7 +145,7 @@ def test_numbers():
 def test_every_published_number_of_the_project_is_printed(tmp_path):
     planner = Planner("quick")
     for table in load_all():
-        cells = measure(table, planner.plan(table), "quick", Reader(tmp_path))
+        cells = measure(table, planner.plan(table), "quick", Reader(Store(tmp_path, tmp_path)))
         sheet = lay_out(table, cells, "quick")
         lines = list(csv.DictReader(csv_text(table, cells, "quick").splitlines()))
         rows = {(line["row"], line["column"], line["metric"]): line for line in lines}

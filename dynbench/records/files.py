@@ -1,0 +1,64 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from dynbench.errors import RunError
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file through a temporary name, so that no reader meets half of it.
+
+    Raises:
+        RunError: If the folder cannot be written.
+    """
+    return _write(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def write_arrays(arrays: dict[str, Any], path: str | Path) -> Path:
+    """Write arrays (plain ones, no pickles) so that they are there whole or not at all.
+
+    Raises:
+        RunError: If the folder cannot be written.
+    """
+    import numpy as np
+
+    return _write(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def require_writable(folder: str | Path) -> None:
+    """Find out before a run, not after it, that its results could not be kept.
+
+    Raises:
+        RunError: If the folder cannot be made or written.
+    """
+    probe = Path(folder) / f".probe.{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunError(
+            f"cannot write to '{folder}': {error.strerror}; choose another folder with results_dir=… or work_dir=…"
+        ) from error
+
+
+def _write(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            write(file)
+        os.replace(part, path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}; set results_dir and work_dir to folders you may write"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path

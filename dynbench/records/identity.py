@@ -1,0 +1,166 @@
+"""What a run is known by, and what a fit is known by.
+
+A run is known by names (of model, data, protocol and budget), by the settings that differ from the defaults of the
+classes they configure, by the explicit versions of model, protocol and dataset, and by its seed. Where a class stands
+and what it is called play no part, and a setting that is at its default is not mentioned: a moved module, a renamed
+class, or a new setting with a default orphans no record. Whoever changes what a default means raises the version.
+
+A fit is known by what moves its parameters: not by what is asked afterwards. Protocols say in literal sets which of
+their settings change what is known, what selects, and what is asked; runs that differ in these alone share one fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dynbench.config.compose import read_choice
+from dynbench.config.source import UNKNOWN, ClassSource, read_class
+from dynbench.errors import ConfigError
+
+# The groups that can move a number. Logging, folders and progress cannot.
+GROUPS = ("data", "model", "protocol", "trainer")
+# Groups whose classes or cards carry a version; the Trainer only carries out what a model's version stands for.
+VERSIONED = ("data", "model", "protocol")
+# What describes a choice to people and to checks, and what identity spells otherwise.
+_PRIVATE = frozenset(
+    {"_target_", "name", "version", "card", "expected", "files", "native", "unavailable", "variants", "threads"}
+)
+# Settings of a protocol that change what happens after the fit.
+_AFTER_FIT = ("context_settings", "validation_settings", "exam_settings")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Name of a run, from which the path of its record follows."""
+
+    model: str
+    data: str
+    protocol: str
+    budget: str
+    seed: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.data}-{self.protocol}-{self.budget}-s{self.seed}-{self.digest}"
+
+    def path(self, work_dir: str | Path) -> Path:
+        """Where the record of this run is spooled."""
+        return Path(work_dir) / "records" / self.data / f"{self}.json"
+
+    def arrays_path(self, folder: str | Path) -> Path:
+        """Where the scores of this run lie, if its protocol keeps any; figures are drawn from them."""
+        return Path(folder) / "scores" / self.data / f"{self}.npz"
+
+    def embeddings_path(self, folder: str | Path) -> Path:
+        """Where embeddings lie that were saved under this name; their manifest ends in ``.json`` instead."""
+        return Path(folder) / "embeddings" / self.data / f"{self}.npz"
+
+
+def identify(values: Mapping[str, Any]) -> Identity:
+    """The identity of a resolved configuration (see :func:`dynbench.config.check.resolved`)."""
+    names = (values[group]["name"] for group in ("model", "data", "protocol", "budget"))
+    return Identity(*names, values["seed"], run_digest(values, versions(values)))
+
+
+def identify_embeddings(values: Mapping[str, Any]) -> Identity:
+    """The name of the embeddings of a whole graph, which no protocol has a part in."""
+    own = versions(values)
+    parts = [_part(group, values[group], own.get(group, 1)) for group in GROUPS if group != "protocol"]
+    model, data, budget = (values[group]["name"] for group in ("model", "data", "budget"))
+    return Identity(model, data, "embeddings", budget, values["seed"], _digest([*parts, budget, values["seed"]]))
+
+
+def run_digest(values: Mapping[str, Any], versions: Mapping[str, int]) -> str:
+    """The hash in a run's name.
+
+    Args:
+        values: ``data``, ``model``, ``protocol``, ``trainer`` with their settings, ``budget`` with its name, ``seed``.
+        versions: Of dataset, model and protocol; today's by :func:`versions`, a record's own as they were.
+    """
+    parts = [_part(group, values[group], versions.get(group, 1)) for group in GROUPS]
+    return _digest([*parts, values["budget"]["name"], values["seed"]])
+
+
+def fit_key(values: Mapping[str, Any]) -> str:
+    """The name of what a run learns; runs with the same one need not learn twice."""
+    model, protocol = (_source(group, values[group]) for group in ("model", "protocol"))
+    own = versions(values)
+    says = protocol.attributes.get
+    after = {kind: says(kind, frozenset()) for kind in _AFTER_FIT}
+    known = frozenset().union(*after.values())
+    if model.attributes.get("learns", "train") == "context":
+        known -= after["context_settings"]
+    name = values["protocol"]["name"]
+    settings = differing("protocol", values["protocol"])
+    plan = [says("learning", "") or name, {key: value for key, value in settings.items() if key not in known}]
+    if model.attributes.get("selects", False) and says("validates", False):
+        chosen = {key: value for key, value in settings.items() if key in after["validation_settings"]}
+        plan += [name, own["protocol"], chosen]
+    parts = [_part(group, values[group], own.get(group, 1)) for group in GROUPS if group != "protocol"]
+    return _digest([*parts, plan, values["budget"]["name"], values["seed"]])
+
+
+def versions(values: Mapping[str, Any]) -> dict[str, int]:
+    """The versions of dataset, model and protocol: of a card, and of two classes."""
+    classes = {group: _source(group, values[group]).attributes.get("version", 1) for group in ("model", "protocol")}
+    return {"data": values["data"].get("version", 1), **classes}
+
+
+def differing(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a group that are not at their constructor's default.
+
+    A setting that the constructor does not know (any more) configures nothing and is left out.
+    """
+    parameters = _source(group, values).parameters
+    found = {}
+    for key in sorted(set(values) & set(parameters) - _PRIVATE):
+        value, default = plain(values[key]), parameters[key].default
+        if default is UNKNOWN or _text(value) != _text(plain(default)):
+            found[key] = value
+    return found
+
+
+def identity_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved configuration that a record keeps."""
+    return {
+        group: {key: value for key, value in values[group].items() if key not in _PRIVATE - {"_target_", "name"}}
+        for group in GROUPS
+    }
+
+
+def plain(value: Any) -> Any:
+    """One spelling for values that mean the same: tuples are lists, and 1.0 is 1."""
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def _part(group: str, values: Mapping[str, Any], version: int) -> list[Any]:
+    # A Trainer's name says nothing that its settings do not.
+    name = [] if group == "trainer" else [values["name"], version]
+    return [group, *name, differing(group, values)]
+
+
+def _source(group: str, values: Mapping[str, Any]) -> ClassSource:
+    """The class of a choice as it stands today, for configurations of today and of old records."""
+    try:
+        return read_class(values["_target_"])
+    except ConfigError:
+        return read_class(read_choice(group, values["name"]).get("_target_", ""))
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(_text(content).encode()).hexdigest()[:10]
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, default=str)

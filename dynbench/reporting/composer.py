@@ -1,0 +1,186 @@
+"""Resolved configurations of many cells, far faster than composing each by itself.
+
+The cells of all tables are made of a few dozen choices and plain settings ``group.key=value``. So the file of each
+choice is read once, settings are applied to a copy as Hydra applies them, and what was resolved is kept. Whatever is
+not as plain as that, and whatever fails, is composed by Hydra, whose word is the last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from functools import cache, cached_property
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dynbench.config import compose
+from dynbench.config.check import resolved
+from dynbench.errors import ConfigError
+
+# What an interpolation of a choice's file may refer to: the resolvers of the project, and other groups.
+_RESOLVERS = ("budgeted:", "at_window:", "oc.select:", ".")
+
+
+class Composer:
+    """Gives what ``resolved(compose(overrides))`` gives."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[str, str], tuple[DictConfig, list[str]] | None] = {}
+        self._groups: dict[tuple, dict[str, Any]] = {}
+        self._tops: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._parsed: dict[str, Override] = {}
+        self._whole: dict[tuple[str, ...], DictConfig] = {}
+
+    def values(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The resolved configuration of a command line.
+
+        Raises:
+            ConfigError: For an unknown choice, key or type, naming it.
+        """
+        words = compose.with_variants(overrides)
+        for way in (self._assemble, self._compose_once):
+            try:
+                found = way(words)
+            except (HydraException, OmegaConfBaseException, ConfigError):
+                break  # Hydra knows better what is wrong
+            if found is not None:
+                return found
+        return resolved(compose.compose(overrides))
+
+    def _assemble(self, words: Sequence[str]) -> dict[str, Any] | None:
+        """The configuration put together from its groups, or ``None`` where they do not stand for themselves."""
+        chosen, settings, top, seed = dict(self._defaults), {}, [], {}
+        for override in map(self._parse, words):
+            group = override.key_or_group.split(".")[0]
+            if not _is_plain(override):
+                return None
+            if override.key_or_group in self._defaults:
+                chosen[group] = override.value()
+            elif group in self._defaults:
+                settings.setdefault(group, []).append(override)
+            elif override.key_or_group == "seed" and isinstance(override.value(), int):
+                seed = {"seed": override.value()}
+            elif group == override.key_or_group:
+                top.append(override.input_line)
+            else:
+                return None
+        chosen = {group: name for group, name in chosen.items() if name is not None}
+        groups = {group: self._group(group, chosen, settings) for group in chosen}
+        if None in groups.values():
+            return None
+        return {**self._top(tuple(top)), **seed, **groups}
+
+    def _compose_once(self, words: Sequence[str]) -> dict[str, Any] | None:
+        """The configuration by Hydra, which composes each set of choices once; settings are applied to a copy."""
+        overrides = [self._parse(word) for word in words]
+        if not all(map(_is_plain, overrides)):
+            return None
+        settings = [one for one in overrides if "." in one.key_or_group or one.key_or_group == "seed"]
+        choices = tuple(one.input_line for one in overrides if one not in settings)
+        if choices not in self._whole:
+            self._whole[choices] = compose.compose(choices)
+        config = deepcopy(self._whole[choices])
+        for one in settings:
+            OmegaConf.update(config, one.key_or_group, one.value(), merge=True)
+        return resolved(config)
+
+    def _group(self, group: str, chosen: dict[str, str], settings: dict[str, list[Override]]) -> dict[str, Any] | None:
+        """One group, resolved in the company of those that it refers to."""
+        company = self._company(group, chosen, settings)
+        if company is None:
+            return None
+        key = tuple((name, chosen[name], *(one.input_line for one in settings.get(name, ()))) for name in company)
+        if key not in self._groups:
+            root = OmegaConf.create({name: self._node(name, chosen[name])[0] for name in company})
+            OmegaConf.set_struct(root, True)
+            for override in (one for name in company for one in settings.get(name, ())):
+                OmegaConf.update(root, override.key_or_group, override.value(), merge=True)
+            self._groups[key] = resolved(root)[group]
+        return self._groups[key]
+
+    def _company(
+        self, group: str, chosen: dict[str, str], settings: dict[str, list[Override]]
+    ) -> tuple[str, ...] | None:
+        """The group and all that its interpolations lead to, or ``None`` if they lead elsewhere than to groups."""
+        found, open_ends = [group], [group]
+        while open_ends:
+            name = open_ends.pop()
+            node = self._node(name, chosen[name])
+            if node is None:
+                return None
+            typed = (part.strip() for one in settings.get(name, ()) for part in _texts(one.value()))
+            for text in (*node[1], *typed):
+                more = _referred(text, tuple(self._defaults))
+                if more is None:
+                    return None
+                new = [one for one in more if one not in found]
+                found += new
+                open_ends += new
+        return tuple(found)
+
+    def _node(self, group: str, name: str) -> tuple[DictConfig, list[str]] | None:
+        """The file of a choice with its interpolations, or ``None`` if it does more than to set its group."""
+        if (group, name) not in self._nodes:
+            path = compose.choice_path(group, name)
+            node = OmegaConf.load(path)
+            first = path.read_text(encoding="utf-8")[:200]
+            defaults = node.pop("defaults", []) if isinstance(node, DictConfig) else [name]
+            plain = all(item == "_self_" or _only_suggests(item) for item in defaults)
+            plain = plain and "@package" not in first
+            self._nodes[group, name] = (node, _texts(OmegaConf.to_container(node, resolve=False))) if plain else None
+        return self._nodes[group, name]
+
+    def _top(self, words: tuple[str, ...]) -> dict[str, Any]:
+        """What belongs to no group."""
+        if words not in self._tops:
+            values = resolved(compose.compose(words))
+            self._tops[words] = {key: value for key, value in values.items() if key not in self._defaults}
+        return self._tops[words]
+
+    def _parse(self, word: str) -> Override:
+        if word not in self._parsed:
+            (self._parsed[word],) = OverridesParser.create().parse_overrides([word])
+        return self._parsed[word]
+
+    @cached_property
+    def _defaults(self) -> dict[str, str]:
+        return compose.default_choices()
+
+
+def _is_plain(override: Override) -> bool:
+    """Whether an override is ``key=value``: nothing added, deleted, moved or swept over."""
+    return override.type == OverrideType.CHANGE and not override.is_sweep_override() and override.package is None
+
+
+def _only_suggests(item: Any) -> bool:
+    """Whether an item of a defaults list only chooses another group where the user did not: tables always do."""
+    return isinstance(item, DictConfig) and all(str(key).startswith("override /") for key in item)
+
+
+@cache
+def _referred(text: str, groups: Iterable[str]) -> tuple[str, ...] | None:
+    """The groups that a text with interpolations refers to, or ``None`` if it refers to something else."""
+    found = []
+    for start in re.findall(r"\$\{\s*([^}]*)", text):
+        names = [name for name in groups if re.search(rf"(?<![\w.]){name}\.", start)]
+        if start.startswith("budgeted:"):
+            names.append("budget")
+        elif not start.startswith(_RESOLVERS) and not names:
+            return None
+        found += names
+    return tuple(dict.fromkeys(found))
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts with interpolations within a plain value."""
+    if isinstance(value, str):
+        return [value] if "${" in value else []
+    if isinstance(value, dict):
+        return [text for part in value.values() for text in _texts(part)]
+    return [text for part in value for text in _texts(part)] if isinstance(value, (list, tuple)) else []
