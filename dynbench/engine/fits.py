@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dynbench.engine.trainer import Trainer, save_tensors
+from dynbench.engine.trainer import Trainer, random_state, save_tensors, set_random_state
 from dynbench.models.base import Model
 
 
@@ -33,6 +33,7 @@ class FitStore:
             return False
         kept = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(kept["state"])
+        set_random_state(kept["random"])  # a model may draw when it answers, and goes on from where training ended
         trainer.steps, trainer.seconds = trainer.steps + kept["steps"], trainer.seconds + kept["seconds"]
         return True
 
@@ -40,7 +41,9 @@ class FitStore:
         """Keep a fit, and remove what was kept within it. A model that learnt nothing leaves no file."""
         state = dict(model.state_dict())
         if state:
-            save_tensors({"state": state, "steps": steps, "seconds": seconds}, self.path(number))
+            save_tensors(
+                {"state": state, "random": random_state(), "steps": steps, "seconds": seconds}, self.path(number)
+            )
         self.clear_checkpoints()
 
     def clear_checkpoints(self) -> None:

@@ -72,6 +72,7 @@ class Loop:
             if number < self.done:
                 continue
             self._number = number
+            self._catch_up()
             pl.seed_everything(derived_seed(seed, number), verbose=False)
             self.trainer.stage(episode.name, f"episode-{number}")
             with self.timer("fit"):
@@ -98,7 +99,6 @@ class Loop:
         learns = {"": episode.context} if self.model.learns == "context" else episode.train
         if not any(len(graph) for graph in learns.values()):
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
-        self._catch_up()
         if self.fits.load(self._number, self.model, self.trainer):
             return
         steps, seconds = self.trainer.steps, self.trainer.seconds

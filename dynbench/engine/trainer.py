@@ -191,7 +191,7 @@ class Trainer:
         if time.monotonic() - self._saved_at > self._checkpoint_seconds:
             trained = [self.steps, self.seconds]
             save_tensors(
-                {"call": call, "state": module.state_dict(), "random": _random_state(), "trained": trained}, done
+                {"call": call, "state": module.state_dict(), "random": random_state(), "trained": trained}, done
             )
             self._saved_at = time.monotonic()
         if checkpoint.is_file():
@@ -205,7 +205,7 @@ class Trainer:
         kept = torch.load(done, weights_only=True)
         if call == kept["call"]:
             module.load_state_dict(kept["state"])
-            _set_random_state(kept["random"])
+            set_random_state(kept["random"])
             self.steps, self.seconds = kept["trained"]
         return call <= kept["call"]
 
@@ -346,23 +346,25 @@ class _RandomState(Callback):
     """
 
     def __init__(self) -> None:
-        self._start = _random_state()
+        self._start = random_state()
 
     def state_dict(self) -> dict[str, Any]:
-        return _random_state()
+        return random_state()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._start = state
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        _set_random_state(self._start)
+        set_random_state(self._start)
 
 
-def _random_state() -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
+    """The state of torch's generators, as plain tensors."""
     return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
 
 
-def _set_random_state(state: dict[str, Any]) -> None:
+def set_random_state(state: dict[str, Any]) -> None:
+    """Go back to a state of torch's generators."""
     torch.set_rng_state(state["cpu"].cpu())
     if state["cuda"]:
         torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
