@@ -70,7 +70,8 @@ class GradientModel(pl.LightningModule, Model):
         sizes = state.get("_extra_state", {})
         if sizes and sizes != self.sizes:
             device = self.device
-            self.create(**sizes)
+            with torch.random.fork_rng(devices=[]):  # initial values that are overwritten draw no number
+                self.create(**sizes)
             self.to(device)
         return super().load_state_dict(state, strict=strict, assign=assign)
 
