@@ -106,6 +106,25 @@ def ranks(counts: Tensor, ties: Ties = "realistic") -> Tensor:
     return above + places[ties].double()
 
 
+def expected(counts: Tensor, hits: Sequence[int] = HITS) -> tuple[Tensor, Tensor]:
+    """What is to be expected of places drawn at random among equals, as where ties are broken by sorting or by chance.
+
+    With ``a`` candidates above and ``e`` level, and harmonic numbers H, the mean of one over the rank is
+    ``(H(a + e) - H(a)) / e``, which is more than one over the mean rank.
+
+    Args:
+        counts: ``(Q, 2)`` candidates above and level.
+        hits: Places that count as hits, k.
+
+    Returns:
+        ``(Q,) double`` expected one over the rank, and ``(Q, len(hits)) double`` odds of a rank of k at most.
+    """
+    above, level = counts.double().unbind(-1)
+    reciprocal = (torch.digamma(above + level + 1) - torch.digamma(above + 1)) / level
+    odds = (torch.tensor(hits, dtype=torch.double) - above[:, None]).clamp(min=0)
+    return reciprocal, torch.minimum(odds, level[:, None]) / level[:, None]
+
+
 class RankMetrics(BlockMetric):
     """Accumulates the ranks of all queries; every metric is read off that table at the end.
 
@@ -137,7 +156,8 @@ class RankMetrics(BlockMetric):
     def compute(self) -> dict[str, float]:
         """Overall metrics as fractions, over queries: for each filter ``mrr``, ``hits@k`` and the share of ties.
 
-        Those of one side only follow, as ``raw_mrr_object`` and so on.
+        Beside them, as ``raw_mrr_expected`` and so on, those of ties broken at random, which some published
+        evaluations are; those of one side only follow, as ``raw_mrr_object``.
 
         Raises:
             RunError: If nothing was asked.
@@ -148,6 +168,9 @@ class RankMetrics(BlockMetric):
         result = self._metrics(table)
         for name, counts in zip(self.filters, self._counts(table), strict=True):
             result[f"{name}_ties"] = float((counts[:, 1] > 1).double().mean())
+            reciprocal, odds = (part.mean(0).tolist() for part in expected(counts))
+            result[f"{name}_mrr_expected"] = reciprocal
+            result |= {f"{name}_hits@{k}_expected": share for k, share in zip(HITS, odds, strict=True)}
         return result | self._by_side(table)
 
     def per_step(self) -> list[dict[str, float]]:

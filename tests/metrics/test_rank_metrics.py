@@ -9,7 +9,7 @@ from dynbench.contract import Block, Queries
 from dynbench.errors import RunError
 from dynbench.graph import TemporalGraph
 from dynbench.graph.facts import FactIndex, with_inverses
-from dynbench.metrics.ranks import RankMetrics, rank_counts, ranks
+from dynbench.metrics.ranks import HITS, RankMetrics, expected, rank_counts, ranks
 
 # Five entities, one relation of two, two steps.
 HAND = TemporalGraph.from_events(
@@ -98,6 +98,17 @@ def test_slow_reference(seed, ties):
     counts = rank_counts(scores, targets, _filters(graph, asked))
     for number, name in enumerate(("raw", "static", "time")):
         assert ranks(counts[:, number], ties).tolist() == _slow(graph, asked, targets, scores, name, ties)
+
+
+def test_ties_broken_at_random():
+    """All places that an answer may get, each as likely."""
+    counts = torch.tensor([[0, 1], [0, 4], [2, 3], [8, 5], [9, 1], [11_000, 1623]])
+    reciprocal, odds = expected(counts)
+    for (above, level), one, hits in zip(counts.tolist(), reciprocal.tolist(), odds.tolist(), strict=True):
+        places = range(above + 1, above + level + 1)
+        assert one == pytest.approx(sum(1 / place for place in places) / level, rel=1e-9)
+        assert hits == pytest.approx([sum(place <= k for place in places) / level for k in HITS])
+    assert bool((reciprocal >= 1 / ranks(counts) - 1e-12).all())
 
 
 def test_many_candidates_level_or_above():
