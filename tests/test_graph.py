@@ -322,3 +322,14 @@ def test_ids_follow_every_cut_and_count_in_no_checksum():
     assert graph.snapshots(torch.tensor([0, 0, 1, 1, 2]), 3).ids.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="5 ids for 4 events"):
         dataclasses.replace(graph, src=graph.src[1:])
+
+
+def test_pairs_of_which_nothing_is_known_travel_with_the_graph(tmp_path):
+    graph = TemporalGraph.from_events([0, 1], [1, 2], [0, 0], 4, directed=False, num_steps=1)
+    masked = dataclasses.replace(graph, unknown=torch.tensor([[0, 2], [3, 3]]))
+    assert graph.checksum() != masked.checksum()
+    masked.save(tmp_path / "graph.npz")
+    read = TemporalGraph.load(tmp_path / "graph.npz")
+    assert read.unknown.tolist() == [[0, 2], [3, 3]]
+    assert read.checksum() == masked.checksum()
+    assert TemporalGraph.load(tmp_path / "graph.npz").to("cpu").before(1).unknown.tolist() == [[0, 2], [3, 3]]

@@ -27,6 +27,7 @@ from dynbench.errors import DataError
 # Fields with one entry per event, and fields that belong to nodes; the rest are plain values.
 _EVENT_FIELDS = ("src", "dst", "time", "relation", "weight", "edge_features", "ids")
 _NODE_FIELDS = ("node_features", "node_labels")
+_TENSORS = (*_EVENT_FIELDS, *_NODE_FIELDS, "unknown")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,7 @@ class TemporalGraph:
         seconds: Seconds per unit of ``time`` (1.0 for Unix time), or ``None`` if the unit is not a duration.
         split: Times at which the published validation and test parts begin (equal ones if there is no validation
             part), or ``None`` for data that come without such parts.
+        unknown: ``(2, U) long`` pairs of which the graph does not say whether they are linked, or ``None``.
         ids: ``(E,) long`` global numbers of the events, kept by every cut: rows of what is stored per event elsewhere.
             Counted from 0 in the order of time when omitted, and neither stored nor part of the checksum.
     """
@@ -71,6 +73,7 @@ class TemporalGraph:
     node_labels: Tensor | None = None
     seconds: float | None = None
     split: tuple[float, float] | None = None
+    unknown: Tensor | None = None
     ids: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -231,7 +234,7 @@ class TemporalGraph:
 
     def to(self, device: torch.device | str) -> TemporalGraph:
         """The same graph with every tensor on ``device``."""
-        fields = {name: getattr(self, name) for name in (*_EVENT_FIELDS, *_NODE_FIELDS)}
+        fields = {name: getattr(self, name) for name in _TENSORS}
         return dataclasses.replace(self, **{k: v.to(device) for k, v in fields.items() if v is not None})
 
     # ---- storage ------------------------------------------------------------------------------------------
@@ -266,12 +269,11 @@ class TemporalGraph:
         return cls(**arrays, **values)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        fields = {name: getattr(self, name) for name in (*_EVENT_FIELDS, *_NODE_FIELDS) if name != "ids"}
+        fields = {name: getattr(self, name) for name in _TENSORS if name != "ids"}
         return {name: value.cpu().numpy() for name, value in fields.items() if value is not None}
 
     def _values(self) -> dict:
-        tensors = (*_EVENT_FIELDS, *_NODE_FIELDS)
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in tensors}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _TENSORS}
         if self.split is None:
             del values["split"]  # so that graphs without parts keep the checksum that they have in older records
         return values
