@@ -201,7 +201,7 @@ def fit_steps(name: str, graph: TemporalGraph, origin: str, effort: Effort) -> I
         found["seconds"] = medians([stepper(model), plain.step], effort)
 
     torch.manual_seed(0)
-    NLSM().fit(graph, (), Probe(compare))
+    NLSM().fit(graph, None, Probe(compare))
     if found["difference"] > 1e-4:
         raise SystemExit(f"package and reference disagree on the loss (relative difference {found['difference']:.1e})")
     package, slow = found["seconds"]
@@ -251,7 +251,7 @@ def fit_in_trainer(graph: TemporalGraph, steps: int) -> float:
     """Seconds of a fit as a run makes it."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = prepared_trainer(Path(folder))
-        NLSM(epochs=steps).fit(graph, (), trainer)
+        NLSM(epochs=steps).fit(graph, None, trainer)
         return trainer.seconds
 
 
@@ -360,7 +360,7 @@ def pairs(name: str, graph: TemporalGraph, effort: Effort) -> Iterator[Row]:
     yield Row(group, "non-edges of a fit step", "ms", 1e3 * package, 1e3 * slow, f"{sum(counts)} draws")
 
     model, neighbors = AdamicAdar(), reference.neighborhoods(graph.before(target))
-    model.fit(graph.before(target), (), None)
+    model.condition(graph.before(target))
     test = splitter.split(target, target - 1)["test"].queries(target)
     known = known.nonzero().squeeze(1)
     many = known[torch.randint(len(known), (2, 50_000 if effort.repeats > 1 else 50))]
@@ -405,7 +405,7 @@ def peak_here(name: str, kind: str) -> dict[str, float]:
             for _ in range(3):
                 step()
 
-        NLSM().fit(graph, (), Probe(three_steps))
+        NLSM().fit(graph, None, Probe(three_steps))
     return {"before": before, "peak": environment.peak_memory_mb()}
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from dynbench.config.compose import choice_path
-from dynbench.contract import Block, Queries
+from dynbench.contract import Block, Exam, Queries
 from dynbench.data import DataUnavailable, Locations, cards
+from dynbench.engine.loop import RANKED_CPU
 from dynbench.graph import TemporalGraph
 from dynbench.graph.facts import with_inverses
 from dynbench.protocols.windowed_kg import WindowedKG
@@ -55,14 +56,15 @@ def main() -> None:
     started = time.process_time()
     (episode,) = protocol.episodes(graph, 0)
     built = time.process_time() - started
-    blocks = list(episode.test)
-    _compare(model, protocol, graph, blocks[0], min(50, arguments.slow))
+    (exam,) = episode.exams
+    blocks = list(exam.blocks())
+    _compare(exam, graph, blocks[0], min(50, arguments.slow))
     queries = sum(len(block.queries) for block in blocks)
     # Processor time of one thread, by turns: on a machine that others use as well, the clock on the wall says little.
     bare, whole = [], []
     for _ in range(arguments.repeats):
-        bare.append(_bare(model, protocol, graph, blocks))
-        whole.append(_whole(model, protocol, graph, blocks))
+        bare.append(_bare(model, graph, blocks))
+        whole.append(_whole(model, exam, graph, blocks))
     started = time.process_time()
     one_at_a_time(model, graph, blocks[0].queries[: arguments.slow], blocks[0].answers[: arguments.slow])
     slow = (time.process_time() - started) * queries / min(arguments.slow, len(blocks[0].queries))
@@ -100,26 +102,29 @@ def _graph(name: str) -> TemporalGraph:
     )
 
 
-def _portions(protocol: WindowedKG, graph: TemporalGraph, blocks: list[Block]):
+def _chunks(graph: TemporalGraph, blocks: list[Block]):
+    """The blocks in the parts in which the loop asks them."""
+    size = max(1, RANKED_CPU // graph.num_nodes)
     for block in blocks:
-        yield from protocol.portions(block, torch.device("cpu"), graph.num_nodes)
+        for start in range(0, len(block.queries), size):
+            yield block[start : start + size]
 
 
-def _bare(model: Bilinear, protocol: WindowedKG, graph: TemporalGraph, blocks: list[Block]) -> float:
-    """Processor seconds for the scores alone, in the same portions."""
+def _bare(model: Bilinear, graph: TemporalGraph, blocks: list[Block]) -> float:
+    """Processor seconds for the scores alone, in the same parts."""
     started = time.process_time()
-    for part in _portions(protocol, graph, blocks):
+    for part in _chunks(graph, blocks):
         model.rank(part.queries)
     return time.process_time() - started
 
 
-def _whole(model: Bilinear, protocol: WindowedKG, graph: TemporalGraph, blocks: list[Block]) -> float:
+def _whole(model: Bilinear, exam: Exam, graph: TemporalGraph, blocks: list[Block]) -> float:
     """Processor seconds for scores, three ranks of each query, and the metrics."""
-    metrics = protocol.metrics()
+    metric = exam.metric()
     started = time.process_time()
-    for part in _portions(protocol, graph, blocks):
-        metrics.update(part.step, protocol.read(part, model.rank(part.queries)), part.answers)
-    metrics.compute()
+    for part in _chunks(graph, blocks):
+        metric.update(part, model.rank(part.queries))
+    metric.compute()
     return time.process_time() - started
 
 
@@ -145,16 +150,15 @@ def one_at_a_time(model: Bilinear, graph: TemporalGraph, queries: Queries, answe
     return rows
 
 
-def _compare(model: Bilinear, protocol: WindowedKG, graph: TemporalGraph, block: Block, count: int) -> None:
+def _compare(exam: Exam, graph: TemporalGraph, block: Block, count: int) -> None:
     """Refuse to time an evaluator that counts otherwise than the reference."""
-    part = slice(0, count)
     # Whole-number tables make every product exact, so that the batch's size cannot move a score.
     exact = Bilinear(graph.num_nodes, graph.num_relations, 8)
     exact.entities, exact.relations = exact.entities.round(), exact.relations.round()
-    asked = Block(block.step, block.queries[part], block.answers[part], filters=block.filters)
-    found = protocol.read(asked, exact.rank(asked.queries))[:, 2:].tolist()
-    expected = one_at_a_time(exact, graph, asked.queries, asked.answers)
-    if found != expected:
+    asked, metric = block[:count], exam.metric()
+    metric.update(asked, exact.rank(asked.queries))
+    found = metric.arrays()["ranks"][:, 3:].tolist()
+    if found != one_at_a_time(exact, graph, asked.queries, asked.answers):
         raise SystemExit("the evaluator and the reference count differently")
 
 

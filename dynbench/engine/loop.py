@@ -29,7 +29,7 @@ from dynbench.protocols.base import Protocol
 
 # Scores held at once. A few passes over a ranking stay in a CPU's cache, and a GPU is kept busy. Measured; no number
 # depends on it.
-_RANKED_CPU, _RANKED_GPU, _SCORED = 2_720_000, 40_000_000, 200_000
+RANKED_CPU, RANKED_GPU, SCORED = 2_720_000, 40_000_000, 200_000
 
 
 class Loop:
@@ -206,13 +206,13 @@ class Loop:
             return
         order = torch.randperm(len(block.queries), generator=self._generator(block))
         if asks == "rank":
-            size = max(1, (_RANKED_CPU if device.type == "cpu" else _RANKED_GPU) // self._graph.num_nodes)
+            size = max(1, (RANKED_CPU if device.type == "cpu" else RANKED_GPU) // self._graph.num_nodes)
             for chunk in order.split(size):
                 part = block[chunk]
                 yield part, self.model.rank(part.queries.to(device)).detach()
             return
         asked = block.queries if self._graph.directed else block.queries.oriented()
-        answers = [self.model.score(asked[chunk].to(device)).detach().cpu() for chunk in order.split(_SCORED)]
+        answers = [self.model.score(asked[chunk].to(device)).detach().cpu() for chunk in order.split(SCORED)]
         scores = torch.cat(answers)
         if len(scores) != len(order):
             raise RunError(f"{type(self.model).__name__} gave {len(scores)} answers to {len(order)} queries")

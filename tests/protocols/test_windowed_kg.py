@@ -146,7 +146,7 @@ def test_revealed_steps_are_learnt(heard):
 def test_cut_into_portions_changes_nothing(monkeypatch, tmp_path):
     graph, found = facts(), []
     for size in (1, 30 * 7, 10**6):
-        monkeypatch.setattr("dynbench.engine.loop._RANKED_CPU", size)
+        monkeypatch.setattr("dynbench.engine.loop.RANKED_CPU", size)
         story = told(Recurrency(), WindowedKG(), graph, tmp_path / "run")
         found.append((story.metrics[""].arrays()["ranks"].tolist(), story.fingerprint, story.queries))
     assert found[0] == found[1] == found[2]
