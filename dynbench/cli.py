@@ -1,4 +1,8 @@
-"""The command line: Hydra's, with help for newcomers, errors in one sentence, and sweeps that survive a failure."""
+"""The command line: help for newcomers, errors in one sentence, and sweeps that survive a failure.
+
+A plain run is composed, checked and played here. Sweeps, printed configurations and shell completion are Hydra's.
+Hydra and the rest of the package are imported late, so that Ctrl-C is answered from the first moment on.
+"""
 
 from __future__ import annotations
 
@@ -7,160 +11,179 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig
+from dynbench.errors import ConfigError, DynbenchError, RunError
 
-from dynbench.config import schema
-from dynbench.config.check import check
-from dynbench.config.compose import CONF, compose, enable_plugins, explain, with_variants
-from dynbench.errors import ConfigError, DynbenchError
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 
-# Members of a sweep that failed, as one line each.
+# Members of a sweep that failed in this process, as one line each.
 _failures: list[str] = []
+# The process that sweeps; a launcher may play members in others.
+_sweeper: int | None = None
 
 
 def main() -> None:
     """Entry point of ``run.py``."""
     try:
-        _main()
+        _main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough; the interpreter must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(RUN_ERROR)
 
 
-def _main() -> None:
+def _main(words: list[str]) -> None:
     try:
-        words = sys.argv[1:] = with_variants(sys.argv[1:])
+        from dynbench.config.check import check
+        from dynbench.config.compose import compose, with_variants
+
+        words = with_variants(words)
         if {"-h", "--help"} & set(words):
             from dynbench.config.help import help_text
 
-            print(help_text([word for word in words if not word.startswith("-")]))
-            return
-        _examine(words)
+            return print(help_text([word for word in words if not word.startswith("-")]))
+        if any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words):
+            return _through_hydra(words)
+        config = compose(words)
+        check(config)
     except DynbenchError as error:
         _complain(error, USAGE_ERROR)
-    schema.register()
-    sys.argv[1:] = _with_settings_in_the_sweep(words)
-    sys.argv += [word for word in enable_plugins() if word not in sys.argv]
     try:
-        _task()
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        _play(config, words)
+    except DynbenchError as error:
+        _complain(error, RUN_ERROR)
+
+
+def _play(config: DictConfig, words: Sequence[str]) -> None:
+    """Carry out one run and print what came out."""
+    if config.save_embeddings:
+        from dynbench.runner import save_embeddings
+
+        return print(f"embeddings: {save_embeddings(config, list(words))}")
+    from dynbench.reporting.published import find
+    from dynbench.reporting.summary import format_summary
+    from dynbench.runner import run
+
+    outcome = run(config, list(words))
+    if not outcome.is_main:
+        return None
+    if outcome.skipped:
+        print(f"finished before ({outcome.record.created}); force=true runs it again")
+    return print(format_summary(outcome.record, find(config), outcome.path))
+
+
+# ---- what Hydra does --------------------------------------------------------------------------------------------
+
+
+def _through_hydra(words: list[str]) -> None:
+    """Let Hydra's own command line do what was typed: a sweep, a printed configuration, shell completion.
+
+    Raises:
+        ConfigError: For what Hydra cannot compose; in a sweep before its first run starts.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from dynbench.config import schema
+    from dynbench.config.compose import CONF, enable_plugins
+    from dynbench.config.explain import explain
+
+    schema.register()
+    searchpath = [word for word in enable_plugins() if word not in words]
+    # Overrides come last: Hydra's parser takes them in one piece only.
+    typed = [word for word in words if "=" in word and not word.startswith("-")]
+    options = [word for word in words if word not in typed]
+    if {"-m", "--multirun"} & set(options):
+        typed = _with_settings_in_the_sweep(typed)
+    sys.argv[1:] = [*options, *typed, *searchpath]
+    # With this Hydra raises what it would print over many lines.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    global _sweeper
+    _sweeper = os.getpid()
+    try:
+        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(_member)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, words)) from error
+    except RunError as error:
+        # Under a launcher each failed member has said so itself; Hydra hands over the first when all have ended.
+        print(f"runs of the sweep failed, the first:\n  {error}", file=sys.stderr)
+        sys.exit(RUN_ERROR)
     if _failures:
         print(f"{len(_failures)} of the sweep's runs failed:", *_failures, sep="\n  ", file=sys.stderr)
         sys.exit(RUN_ERROR)
 
 
-def _examine(words: Sequence[str]) -> None:
-    """Compose what was typed before Hydra does, so that what is wrong with it can be said in one sentence.
+def _member(config: DictConfig) -> None:
+    """One member of a sweep. A failure is told at once, kept for the end, and stops no other member.
 
-    In a sweep every member must compose; whether model and protocol fit is each member's own affair.
+    Raises:
+        RunError: If the member failed in a process of its own, from which nothing else reaches the sweep.
     """
-    arguments, _ = get_args_parser().parse_known_args(list(words))
-    if arguments.shell_completion or arguments.cfg or arguments.info or arguments.hydra_help:
+    from hydra.core.hydra_config import HydraConfig
+
+    from dynbench.config import schema
+    from dynbench.config.check import check
+    from dynbench.config.compose import enable_plugins
+
+    words = list(HydraConfig.get().overrides.task)
+    schema.register()
+    enable_plugins()
+    try:
+        values = check(config)
+        if values["trainer"]["devices"] > 1:
+            _in_own_process(words)
+        else:
+            _play(config, words)
         return
-    if arguments.multirun:
-        for member in _members(arguments.overrides):
-            compose(member)
-    else:
-        check(compose(arguments.overrides))
+    except DynbenchError as error:
+        reason = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+    failure = f"{' '.join(words)}: {reason}"
+    print(f"failed: {failure}", file=sys.stderr)
+    if os.getpid() != _sweeper:
+        raise RunError(failure)
+    _failures.append(failure)
+
+
+def _in_own_process(words: Sequence[str]) -> None:
+    """Play a member that uses several devices as a plain run.
+
+    Its ranks repeat the command line; under ``-m`` each of them would walk through the whole sweep.
+    """
+    done = subprocess.run([sys.executable, sys.argv[0], *words], check=False)
+    if done.returncode:
+        raise RunError(f"exit code {done.returncode}")
 
 
 def _with_settings_in_the_sweep(words: Sequence[str]) -> list[str]:
-    """The words, with settings of a sweep written as choices of one.
+    """The overrides of a sweep, with settings written as choices of one.
 
     Before a sweep Hydra composes what does not vary, with the default model; a setting that only the swept models have
     would be unknown there. What is a choice is left to the members. (``null`` cannot be one in Hydra's grammar.)
     """
-    arguments, _ = get_args_parser().parse_known_args(list(words))
-    if not arguments.multirun or not _members(arguments.overrides):
-        return list(words)
-    settings = {
-        override.input_line: f"{override.get_key_element()}=choice({override.get_value_string()})"
-        for override in OverridesParser.create().parse_overrides(arguments.overrides)
-        if override.type == OverrideType.CHANGE and "." in override.key_or_group and not override.is_hydra_override()
-        and not override.is_sweep_override() and override.value() is not None
-    }  # fmt: skip
-    return [settings.get(word, word) for word in words]
+    from hydra.core.override_parser.types import OverrideType
+
+    from dynbench.config.compose import parse
+
+    told = []
+    for override in parse(words, sweep=True):
+        setting = override.type == OverrideType.CHANGE and "." in override.key_or_group
+        fixed = not (override.is_sweep_override() or override.is_hydra_override() or override.value() is None)
+        choice = f"{override.get_key_element()}=choice({override.get_value_string()})"
+        told.append(choice if setting and fixed else override.input_line)
+    return told
 
 
-def _members(overrides: Sequence[str]) -> list[list[str]]:
-    """The runs of a sweep by Hydra's basic sweeper; ``hydra.*`` overrides belong to the sweep, not to a run."""
-    own = [word for word in overrides if not word.startswith("hydra")]
-    try:
-        parsed = OverridesParser.create().parse_overrides(own)
-    except HydraException as error:
-        raise ConfigError(explain(error, own)) from error
-    if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in parsed):
-        return []
-    return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
-
-
-@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
-def _task(config: DictConfig) -> None:
-    overrides = list(HydraConfig.get().overrides.task)
-    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    try:
-        if sweep and config.trainer.devices > 1:
-            _in_own_process(overrides)
-        else:
-            _run(config, overrides)
-    except DynbenchError as error:
-        if not sweep:
-            _complain(error, RUN_ERROR)
-        _note_failure(overrides, str(error))
-    except Exception as error:
-        if not sweep:
-            raise
-        traceback.print_exc()
-        _note_failure(overrides, f"{type(error).__name__}: {error}")
-
-
-def _run(config: DictConfig, overrides: list[str]) -> None:
-    if config.save_embeddings:
-        from dynbench.runner import save_embeddings
-
-        print(f"embeddings: {save_embeddings(config, overrides)}")
-        return
-    from dynbench.reporting.published import find
-    from dynbench.reporting.summary import format_summary
-    from dynbench.runner import run
-
-    outcome = run(config, overrides)
-    if not outcome.is_main:
-        return
-    if outcome.skipped:
-        print(f"finished before ({outcome.record.created}); force=true runs it again")
-    print(format_summary(outcome.record, find(config), outcome.path))
-
-
-def _in_own_process(overrides: list[str]) -> None:
-    """Run a member that uses several devices as a single run.
-
-    Its ranks repeat the command line; under ``-m`` each of them would walk through the whole sweep.
-    """
-    done = subprocess.run([sys.executable, sys.argv[0], *overrides, *enable_plugins()], check=False)
-    if done.returncode:
-        _note_failure(overrides, f"exit code {done.returncode}")
-
-
-def _note_failure(overrides: Sequence[str], reason: str) -> None:
-    print(f"failed: {' '.join(overrides)}: {reason}", file=sys.stderr)
-    _failures.append(f"{' '.join(overrides)}: {reason}")
-
-
-def _complain(error: DynbenchError, code: int) -> None:
+def _complain(error: DynbenchError, code: int) -> NoReturn:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(code)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import os
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dynbench.config.schema import BUDGETS
 from dynbench.config.source import ClassSource, read_class
 from dynbench.errors import ConfigError
 
 # Groups whose YAML is handed to the constructor named by its _target_.
 GROUPS = ("data", "model", "protocol", "trainer", "logger")
+# What every run can set beside the groups.
+GENERAL = read_class("dynbench.config.schema.Settings").parameters
+# Names become parts of paths, so one rule holds for all of them.
+_NAME = read_class("dynbench.config.schema.Choice").parameters["name"]
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -21,6 +28,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: If a mandatory key is unset or an interpolation leads nowhere.
     """
+    budget = OmegaConf.select(config, "budget.name")
+    if "budget" in config and budget not in BUDGETS:
+        raise ConfigError(f"budget.name is {budget!r}; choose one of {', '.join(BUDGETS)}")
     try:
         return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -29,28 +39,49 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{where} cannot be read: {str(error).splitlines()[0]}; set it as {key}=VALUE") from error
 
 
-def check(config: DictConfig) -> None:
-    """Check every group against its constructor, and the model against the protocol.
+def check(config: DictConfig) -> dict[str, Any]:
+    """Resolve a configuration, check every group against its constructor, and the model against the protocol.
+
+    Returns:
+        The resolved values.
 
     Raises:
         ConfigError: Naming the key, what is wrong with it, and what would be right.
     """
     values = resolved(config)
+    check_general(values)
     check_groups(values)
     check_pair(values)
+    return values
+
+
+def check_general(values: dict[str, Any]) -> None:
+    """Check the settings that every run has."""
+    for key, value in values.items():
+        if key in GENERAL and (complaint := GENERAL[key].complaint(value)):
+            raise ConfigError(f"{key} {complaint}")
+        if key not in GENERAL and not isinstance(value, dict):
+            known = [*GENERAL, *(key for key in values if key not in GENERAL and isinstance(values[key], dict))]
+            raise ConfigError(f"there is no setting '{key}'{_hint(key, known)}")
+    for folder in filter(None, (values.get("data_dir") or "").split(os.pathsep)):
+        if not Path(folder).expanduser().is_dir():
+            raise ConfigError(f"data_dir names '{folder}', which is not a folder")
 
 
 def check_groups(values: dict[str, Any]) -> None:
     """Check every group of a resolved configuration against its constructor."""
     for group in GROUPS:
-        if values.get(group):
-            check_group(group, values[group])
+        if not isinstance(values.get(group), dict):
+            raise ConfigError(f"{group} is not chosen; choose one with {group}=NAME")
+        check_group(group, values[group])
 
 
 def check_group(group: str, values: dict[str, Any]) -> None:
     """Check the keys and value types of one group."""
     if "_target_" not in values:
         raise ConfigError(f"{group} has no _target_: conf/{group}/<name>.yaml must name the class it configures")
+    if complaint := _NAME.complaint(values.get("name")):
+        raise ConfigError(f"{group}.name {complaint}")
     parameters = read_class(values["_target_"]).parameters
     for key, value in values.items():
         if key.startswith("_") or key in ("defaults", "name", "variants") or (group, key) == ("data", "version"):

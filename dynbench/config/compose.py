@@ -1,10 +1,9 @@
-"""Compose configurations, list the choices of a group, and say clearly what is wrong with an override."""
+"""Compose configurations from what was typed, and list the choices of a group."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -15,18 +14,16 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from dynbench.config import schema
 from dynbench.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 PLUGINS = "DYNBENCH_PLUGINS"
-
-# OmegaConf's names of types, in words a user of YAML would use.
-_PLAIN_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false", "Bool": "true or false"}
 
 
 def plugin_folders() -> list[Path]:
@@ -62,15 +59,51 @@ def compose(overrides: Sequence[str], config_name: str = "config") -> DictConfig
     Raises:
         ConfigError: For an unknown choice, key or type, naming it.
     """
+    from dynbench.config.explain import explain
+
     schema.register()
     extra = enable_plugins()
     overrides = with_variants(overrides)
+    parse(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra_compose(config_name, [*extra, *overrides])
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:  # Hydra trips over some overrides with errors of any kind
         raise ConfigError(explain(error, overrides)) from error
+
+
+def parse(words: Sequence[str], sweep: bool = False) -> list[Override]:
+    """Read overrides one by one, so that the one that cannot be read is named.
+
+    Raises:
+        ConfigError: For a word that is no override, a choice that is no name, and a sweep over nothing.
+    """
+    parser, groups = OverridesParser.create(), default_choices()
+    parsed = []
+    for word in words:
+        if "=" not in word[1:] and not word.startswith("~"):
+            raise ConfigError(f"'{word}' is not KEY=VALUE; leave no space around '=', and quote a value that holds one")
+        try:
+            override = parser.parse_override(word)
+        except HydraException as error:
+            raise ConfigError(
+                f"'{word}' cannot be read; quote special characters for both shell and Hydra: 'key=\"a, b\"'"
+            ) from error
+        several = override.is_sweep_override()
+        if several and override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
+            raise ConfigError(f"{word} names no value to sweep over")
+        if several and not sweep:
+            raise ConfigError(
+                f"{override.key_or_group} names several values; sweep over them with -m, or quote a list: 'key=[a,b]'"
+            )
+        if override.type == OverrideType.CHANGE and (group := override.key_or_group) in groups:
+            names = override.sweep_string_iterator() if several else [override.get_value_string()]
+            for name in names:
+                if name not in choices(group):
+                    raise ConfigError(unknown_choice(group, name))
+        parsed.append(override)
+    return parsed
 
 
 def with_variants(words: Sequence[str]) -> list[str]:
@@ -133,59 +166,6 @@ def unknown_choice(group: str, name: str) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{group}={name} is unknown; {hint}choices: {', '.join(known) or 'none'}"
-
-
-def explain(error: Exception, overrides: Sequence[str]) -> str:
-    """One sentence for an error of Hydra or OmegaConf: the culprit and the cure."""
-    text = _innermost(error)
-    if match := re.search(r"Could not find '([\w/]+)/([^']+)'", text):
-        return unknown_choice(match[1], match[2])
-    if match := re.search(r"Could not override '([\w.@/]+)'", text) or re.search(r"Key '([\w.]+)' is not in", text):
-        return _unknown_key(_full_key(text) or match[1], overrides)
-    if match := re.search(r"You must specify '(\w+)'", text):
-        return f"{match[1]} is not chosen; choose one with {match[1]}=NAME: {', '.join(choices(match[1]))}"
-    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
-        return f"{match[1]} names several values; sweep over them with -m, or quote a list: 'key=[a,b]'"
-    if match := re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text):
-        return f"{_full_key(text)} is {match[1]!r}; expected {_PLAIN_TYPES.get(match[2], match[2])}"
-    if match := re.search(r"Value '(.*)' is not a valid (\w+) ", text):
-        return f"{_full_key(text)} is {match[1]!r}; expected {_PLAIN_TYPES.get(match[2].title(), match[2])}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    key = _full_key(text)
-    return (f"{key}: " if key and key not in lines[0] else "") + lines[0]
-
-
-def _innermost(error: BaseException) -> str:
-    """The message of an error with those of its causes, which name the key."""
-    texts = []
-    while error is not None:
-        texts.append(str(error))
-        error = error.__cause__ or error.__context__
-    return "\n".join(texts)
-
-
-def _full_key(text: str) -> str | None:
-    match = re.search(r"full_key: ([\w.]+)", text)
-    return match[1] if match else None
-
-
-def _unknown_key(key: str, overrides: Sequence[str]) -> str:
-    parent, _, name = key.rpartition(".")
-    known = _known_keys(parent, overrides)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{parent + '.' if parent else ''}{close[0]}'?" if close else f"known: {', '.join(known)}"
-    return f"there is no setting '{key}'; {hint}"
-
-
-def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
-    if not parent:
-        return [*schema.Settings.__dataclass_fields__]
-    group = parent.split(".")[0]
-    chosen = {**default_choices(), **dict(part.split("=", 1) for part in overrides if "=" in part)}.get(group)
-    try:
-        return [key for key in read_choice(group, chosen) if key != "defaults" and key[0] != "_"] if chosen else []
-    except ConfigError:
-        return []
 
 
 def default_choices() -> dict[str, str]:

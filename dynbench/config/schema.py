@@ -1,47 +1,47 @@
-"""The settings that every run has, with their types. Groups are checked against their constructors instead."""
+"""The settings that every run has, with what they may be. Groups are checked against their constructors instead."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dynbench.errors import ConfigError
+from dynbench.ranges import Name, Place, Positive, Seed
 
 BUDGETS = ("smoke", "quick", "paper")
 
 
 @dataclass
 class Settings:
-    """Types of the keys of ``conf/config.yaml``; the YAML file explains each."""
+    """What the keys of ``conf/config.yaml`` beside the groups may be; the YAML file explains each."""
 
-    model: Any = MISSING
-    data: Any = MISSING
-    protocol: Any = MISSING
-    budget: Any = MISSING
-    trainer: Any = MISSING
-    logger: Any = MISSING
-    seed: int = 0
+    seed: Seed = 0
     save_embeddings: bool = False
     force: bool = False
     progress: bool = True
-    checkpoint_seconds: float = 60.0
-    results_dir: str = "results"
-    work_dir: str = "runs"
-    data_dir: str | None = None
-    cache_dir: str | None = None
+    checkpoint_seconds: Positive = 60.0
+    results_dir: Place = "results"
+    work_dir: Place = "runs"
+    data_dir: Place | None = None
+    cache_dir: Place | None = None
     offline: bool = False
 
 
+@dataclass
+class Choice:
+    """What a group's YAML file says about itself: its name, which records, folders and tables know it by."""
+
+    name: Name
+
+
 def register() -> None:
-    """Make the schema and the resolvers known to Hydra. May be called twice.
+    """Make the resolvers known to Hydra. May be called twice.
 
     ``${budgeted:smoke,quick,paper}`` is the value for the chosen budget; ``${at_window:WINDOW,VALUE}`` in a dataset's
     card is ``VALUE`` as long as ``window`` is the card's own ``WINDOW``, and null for any other.
     """
-    ConfigStore.instance().store(name="schema", node=Settings)
     OmegaConf.register_new_resolver("at_window", _at_window, replace=True)
     OmegaConf.register_new_resolver("budgeted", _budgeted, replace=True)
 

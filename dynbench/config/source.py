@@ -1,26 +1,31 @@
 """Read what a class accepts and declares from its source text, without importing it.
 
 Importing a model imports torch, which takes seconds; a mistyped setting should be answered at once. So the
-constructor's signature is the schema of a YAML file, and it is read with :mod:`ast`: names, annotations,
-``Literal`` choices, and class attributes that are plain literals (``answers = frozenset({"score"})``).
+constructor's signature is the schema of a YAML file, and it is read with :mod:`ast`: names, annotations with their
+ranges (:mod:`dynbench.ranges`), ``Literal`` choices, defaults, and class attributes that are plain literals
+(``answers = frozenset({"score"})``).
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dynbench.errors import ConfigError
+from dynbench.ranges import Range, Text
 
 # The default of a parameter that has none, or one that is no literal.
 UNKNOWN: Any = object()
 
 # Annotations that can be checked on a YAML value; anything else is left to the constructor.
 _TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "list": (list,), "dict": (dict,)}
+_RULES = {"Range": Range, "Text": Text}
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,11 @@ class Parameter:
 
     Attributes:
         types: Accepted Python types; empty when the annotation cannot be checked.
-        choices: Accepted values of a ``Literal``; empty when any value of the type will do.
+        choices: Accepted values of a ``Literal``, beside those of the types.
         nullable: Whether ``None`` is accepted.
         required: Whether there is no default.
+        rules: What an accepted value must satisfy: numbers the ranges, any value the texts.
+        items: What every member of a list must be, if the annotation says so.
         default: The default if it is a literal, else ``UNKNOWN``.
     """
 
@@ -39,20 +46,33 @@ class Parameter:
     choices: tuple[Any, ...] = ()
     nullable: bool = False
     required: bool = False
+    rules: tuple[Range | Text, ...] = ()
+    items: Parameter | None = None
     default: Any = field(default=UNKNOWN, compare=False)
 
     def complaint(self, value: Any) -> str | None:
         """What is wrong with ``value``, or ``None``."""
         if value is None:
             return None if self.nullable or not (self.types or self.choices) else "must be set; it is null"
-        if self.choices and value not in self.choices:
+        if any(value == choice and type(value) is type(choice) for choice in self.choices):
+            return None
+        if self.choices and not self.types:
             return f"is {value!r}; choose one of {', '.join(map(str, self.choices))}"
-        if self.types and not self.choices:
-            wrong_bool = isinstance(value, bool) and bool not in self.types
-            if wrong_bool or not isinstance(value, self.types):
-                wanted = " or ".join(sorted({t.__name__ for t in self.types}))
-                return f"is {value!r} ({type(value).__name__}); expected {wanted}"
+        if self.types and not self._has_type(value):
+            wanted = " or ".join(sorted({t.__name__ for t in self.types} | set(map(str, self.choices))))
+            return f"is {value!r} ({type(value).__name__}); expected {wanted}"
+        for rule in self.rules:
+            if not (isinstance(rule, Range) and isinstance(value, str)) and not rule.holds(value):
+                return f"is {value!r}; it must be {rule}"
+        if self.types and isinstance(value, float) and not math.isfinite(value):
+            return f"is {value!r}; it must be a finite number"
+        if self.items is not None and isinstance(value, list):
+            wrong = next(((i, said) for i, item in enumerate(value) if (said := self.items.complaint(item))), None)
+            return wrong and f"has a wrong member: number {wrong[0] + 1} {wrong[1]}"
         return None
+
+    def _has_type(self, value: Any) -> bool:
+        return isinstance(value, self.types) and (bool in self.types or not isinstance(value, bool))
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,7 @@ def read_class(target: str) -> ClassSource:
     tree = _parse(module, target)
     found = next((node for node in tree.body if getattr(node, "name", None) == name), None)
     if isinstance(found, ast.FunctionDef):
-        return ClassSource(ast.get_docstring(found) or "", ast.get_docstring(tree) or "", _parameters(found))
+        return ClassSource(ast.get_docstring(found) or "", ast.get_docstring(tree) or "", _parameters(found, tree))
     if not isinstance(found, ast.ClassDef):
         raise ConfigError(f"'{target}' is not found: {module} defines no class '{name}'; check _target_")
     return _describe(found, tree, module)
@@ -103,12 +123,15 @@ def _describe(node: ast.ClassDef, tree: ast.Module, module: str) -> ClassSource:
             parameters.update(base.parameters)
             attributes.update(base.attributes)
             methods |= base.methods
+    is_dataclass = any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
     for item in node.body:
         if isinstance(item, ast.FunctionDef):
             methods.add(item.name)
             if item.name == "__init__":
                 # **settings passes the rest on to the base class.
-                parameters = (parameters if item.args.kwarg else {}) | _parameters(item)
+                parameters = (parameters if item.args.kwarg else {}) | _parameters(item, tree)
+        elif is_dataclass and isinstance(item, ast.AnnAssign):
+            parameters[item.target.id] = _parameter(item.annotation, item.value, tree)
         elif isinstance(item, (ast.Assign, ast.AnnAssign)) and item.value is not None:
             attributes.update(_literal_attribute(item))
     docstring, card = ast.get_docstring(node) or "", ast.get_docstring(tree) or ""
@@ -130,6 +153,17 @@ def _base(expression: ast.expr, tree: ast.Module, module: str) -> ClassSource | 
 
 
 def _parse(module: str, target: str) -> ast.Module:
+    if module.startswith("dynbench."):
+        return _own_module(module, target)
+    return _read_module(module, target)
+
+
+@cache
+def _own_module(module: str, target: str) -> ast.Module:
+    return _read_module(module, target)
+
+
+def _read_module(module: str, target: str) -> ast.Module:
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -139,39 +173,73 @@ def _parse(module: str, target: str) -> ast.Module:
     return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
 
 
-def _parameters(function: ast.FunctionDef) -> dict[str, Parameter]:
+def _parameters(function: ast.FunctionDef, tree: ast.Module) -> dict[str, Parameter]:
     arguments = function.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    without = [None] * (len(positional) - len(arguments.defaults))
-    defaults = dict(zip(positional, (*without, *arguments.defaults), strict=True))
-    defaults |= zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return {arg.arg: _parameter(arg.annotation, default) for arg, default in defaults.items() if arg.arg != "self"}
+    positional = [arg for arg in (*arguments.posonlyargs, *arguments.args) if arg.arg != "self"]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
+    pairs = (*zip(positional, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    return {arg.arg: _parameter(arg.annotation, default, tree) for arg, default in pairs}
 
 
-def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
-    required, literal = default is None, _literal(default)
+def _parameter(annotation: ast.expr | None, default: ast.expr | None, tree: ast.Module) -> Parameter:
     types: list[type] = []
     choices: list[Any] = []
-    nullable = False
-    for part in _union(annotation):
+    rules: list[Range | Text] = []
+    items, nullable = None, False
+    for part, own_rules, scope in _alternatives(annotation, tree):
+        rules += own_rules
+        inside = part.slice if isinstance(part, ast.Subscript) else None
+        name = getattr(part if inside is None else part.value, "id", "")
         if isinstance(part, ast.Constant) and part.value is None:
             nullable = True
-        elif isinstance(part, ast.Subscript) and getattr(part.value, "id", "") == "Literal":
-            values = ast.literal_eval(part.slice)
+        elif name == "Literal":
+            values = ast.literal_eval(inside)
             choices += values if isinstance(values, tuple) else (values,)
+        elif name in _TYPES:
+            types += _TYPES[name]
+            items = _parameter(inside, None, scope) if name == "list" and inside is not None else items
         else:
-            name = part.value if isinstance(part, ast.Subscript) else part
-            known = _TYPES.get(getattr(name, "id", ""))
-            if known is None:
-                return Parameter(required=required, nullable=True, default=literal)
-            types += known
-    return Parameter(tuple(types), tuple(choices), nullable, required, literal)
+            return Parameter(required=default is None, nullable=True, default=_literal(default))
+    nullable |= not (types or choices)
+    return Parameter(tuple(types), tuple(choices), nullable, default is None, tuple(rules), items, _literal(default))
 
 
-def _union(annotation: ast.expr | None) -> list[ast.expr]:
+def _alternatives(annotation: ast.expr | None, tree: ast.Module) -> Iterator[tuple[ast.expr, list, ast.Module]]:
+    """The parts of a union, each with its rules and the module in which its names are to be looked up."""
+    if annotation is None:
+        return
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        return _union(annotation.left) + _union(annotation.right)
-    return [ast.Name("Any")] if annotation is None else [annotation]
+        yield from _alternatives(annotation.left, tree)
+        yield from _alternatives(annotation.right, tree)
+    elif isinstance(annotation, ast.Subscript) and getattr(annotation.value, "id", "") == "Annotated":
+        first, *calls = annotation.slice.elts
+        rules = [rule for call in calls if (rule := _rule(call)) is not None]
+        for part, inner, scope in _alternatives(first, tree):
+            yield part, inner + rules, scope
+            rules = []
+    elif isinstance(annotation, ast.Name) and (alias := _alias(annotation.id, tree)) is not None:
+        yield from _alternatives(*alias)
+    else:
+        yield annotation, [], tree
+
+
+def _alias(name: str, tree: ast.Module) -> tuple[ast.expr, ast.Module] | None:
+    """What a name stands for that a module gives to an annotation, or imports from a module of this package."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return node.value, tree
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dynbench"):
+            for item in node.names:
+                if (item.asname or item.name) == name:
+                    return _alias(item.name, _parse(node.module, node.module))
+    return None
+
+
+def _rule(call: ast.expr) -> Range | Text | None:
+    if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") in _RULES):
+        return None
+    words = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    return _RULES[call.func.id](*map(ast.literal_eval, call.args), **words)
 
 
 def _literal(default: ast.expr | None) -> Any:

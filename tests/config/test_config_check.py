@@ -46,8 +46,23 @@ def test_the_defaults_make_a_run():
         (["protocol.horizn=3"], "there is no setting 'protocol.horizn'; known: name, pairs, self_loops"),
         (["sead=3"], "there is no setting 'sead'; did you mean 'seed'?"),
         (["trainer.device=2"], "did you mean 'trainer.devices'?"),
-        (["seed=abc"], "seed is 'abc'; expected a whole number"),
-        (["force=3.5"], "force is '3.5'; expected true or false"),
+        (["-x"], "'-x' is not KEY=VALUE; leave no space around '='"),
+        (["data", "=", "enron"], "'data' is not KEY=VALUE; leave no space around '='"),
+        ([""], "'' is not KEY=VALUE"),
+        (["=3"], "'=3' is not KEY=VALUE"),
+        (["model=nlsm data=enron"], "'model=nlsm data=enron' cannot be read; quote"),
+        (["model.dim=[1"], "'model.dim=[1' cannot be read; quote"),
+        (["model="], "model= is unknown; choices: adamic_adar"),
+        (["model=null"], "model=null is unknown; choices: adamic_adar"),
+        (["model=[nlsm]"], "model=[nlsm] is unknown; did you mean 'nlsm'?"),
+        (["model=../nlsm"], "model=../nlsm is unknown; did you mean 'nlsm'?"),
+        (["budget={name: quick}"], "budget={name: quick} is unknown; choices: paper, quick, smoke"),
+        (["model=nlsm,bas"], "model names several values; sweep over them with -m"),
+        (["seed=range(3)"], "seed names several values; sweep over them with -m"),
+        (["seed=range(0)"], "seed=range(0) names no value to sweep over"),
+        (["hydra/launcher=rq"], "hydra/launcher=rq is not installed; it comes with a plug-in of Hydra"),
+        (["hydra/sweeper=optuna"], "hydra/sweeper=optuna is not installed; it comes with hydra-optuna-sweeper"),
+        (["+model.dim=3"], "An item is already at 'model.dim'"),
     ],
 )
 def test_overrides_that_do_not_compose(overrides, message):
@@ -77,6 +92,28 @@ def test_overrides_that_do_not_compose(overrides, message):
         (["trainer.accelerator=tpu"], "trainer.accelerator is 'tpu'; choose one of cpu, gpu, auto"),
         (["logger.kind=paper"], "logger.kind is 'paper'; choose one of csv, wandb, tensorboard, none"),
         (["data.nodes=many"], "data.nodes is 'many' (str); expected int"),
+        (["seed=abc"], "seed is 'abc' (str); expected int"),
+        (["seed=null"], "seed must be set; it is null"),
+        (["seed=-1"], "seed is -1; it must be at least 0 and at most 4,294,967,295"),
+        (["seed=1e400"], "seed is inf (float); expected int"),
+        (["force=3.5"], "force is 3.5 (float); expected bool"),
+        (["checkpoint_seconds=0"], "checkpoint_seconds is 0; it must be above 0"),
+        (["checkpoint_seconds=nan"], "checkpoint_seconds is nan; it must be above 0"),
+        (["checkpoint_seconds=inf"], "checkpoint_seconds is inf; it must be a finite number"),
+        (["results_dir="], "results_dir is ''; it must be a path, which is not empty"),
+        (["data_dir=[a]"], "data_dir is ['a'] (list); expected str"),
+        (["data_dir=/no/such/folder"], "data_dir names '/no/such/folder', which is not a folder"),
+        (["+sead=3"], "there is no setting 'sead'; did you mean 'seed'?"),
+        (["budget.name=huge"], "budget.name is 'huge'; choose one of smoke, quick, paper"),
+        (["data.name=../../x"], "data.name is '../../x'; it must be a name of at most 48 letters"),
+        (["data.name=/abs"], "data.name is '/abs'; it must be a name"),
+        (["data.name=a/b"], "data.name is 'a/b'; it must be a name"),
+        (["data.name="], "data.name is ''; it must be a name"),
+        (["data.name=null"], "data.name must be set; it is null"),
+        (["data.name=[a]"], "data.name is ['a'] (list); expected str"),
+        (["model.name=.."], "model.name is '..'; it must be a name"),
+        (["protocol.name=" + "x" * 49], "it must be a name of at most 48 letters"),
+        (["~model"], "model is not chosen; choose one with model=NAME"),
         (["~model._target_"], "model has no _target_: conf/model/<name>.yaml must name the class it configures"),
         (["model._target_=dynbench.models.nowhere.X"], "there is no module 'dynbench.models.nowhere'"),
     ],
@@ -144,7 +181,7 @@ def test_a_budget_needs_three_values(text):
 def test_a_budget_of_another_name():
     config = compose([])
     config.budget.name = "huge"
-    with pytest.raises(ConfigError, match="budget is 'huge'"):
+    with pytest.raises(ConfigError, match=r"budget\.name is 'huge'; choose one of smoke, quick, paper"):
         resolved(config)
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from dynbench.config.check import answers, asked
-from dynbench.config.source import Parameter, read_class
+from dynbench.config.source import UNKNOWN, Parameter, read_class
 from dynbench.errors import ConfigError
+from dynbench.ranges import Duration, Name, Range
 
 TEXT = '''"""The card."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from dynbench.models.base import Model
 from dynbench.models.latent.nlsm import NLSM as Parent
+from dynbench.ranges import Duration, Name, Range, Share
 
 SIZE = 3
+Few = Annotated[int, Range(low=1, high=9)]
 
 
 class Plain(Model):
@@ -41,6 +46,12 @@ class Plain(Model):
         maybe: Literal["x", 1] | None = None,
         either: int | str = 1,
         many: list[int] | None = None,
+        share: Share | None = None,
+        few: Few = 2,
+        odd: Annotated[float, Range(0, 1, ends="()")] | Literal["auto"] = "auto",
+        shares: list[Share] = [0.5],
+        name: Name = "x",
+        length: Duration | None = "10d",
         table: dict = {},
         free=None,
         anything: Any = None,
@@ -86,12 +97,24 @@ def test_parameters(source):
         "mode": Parameter(choices=("a", "b")),
         "maybe": Parameter(choices=("x", 1), nullable=True),
         "either": Parameter((int, str)),
-        "many": Parameter((list,), nullable=True),
+        "many": Parameter((list,), nullable=True, items=Parameter((int,), required=True)),
+        "share": Parameter((int, float), nullable=True, rules=(Range(0, 1),)),
+        "few": Parameter((int,), rules=(Range(1, 9),)),
+        "odd": Parameter((int, float), ("auto",), rules=(Range(0, 1, "()"),)),
+        "shares": Parameter((list,), items=Parameter((int, float), required=True, rules=(Range(0, 1),))),
+        "name": Parameter((str,), rules=get_args(Name)[1:]),
+        "length": Parameter((str, int, int, float), nullable=True, rules=get_args(Duration)[1:]),
         "table": Parameter((dict,)),
         "free": Parameter(nullable=True),
         "anything": Parameter(nullable=True),
         "unknown": Parameter(nullable=True),
     }
+
+
+def test_defaults(source):
+    found = {name: parameter.default for name, parameter in source("Plain").parameters.items()}
+    assert found["first"] is UNKNOWN
+    assert (found["second"], found["third"], found["mode"], found["shares"]) == (1.0, None, "a", [0.5])
 
 
 def test_attributes_and_docstrings(source):
@@ -135,7 +158,10 @@ def test_protocols():
 
 
 def test_functions(source):
-    assert source("build").parameters == {"size": Parameter((int,), required=True), "name": Parameter((str,))}
+    assert source("build").parameters == {
+        "size": Parameter((int,), required=True),
+        "name": Parameter((str,)),
+    }
     assert source("build").docstring == "A function."
 
 
@@ -162,6 +188,18 @@ def test_what_is_not_there(source, target, message):
         (Parameter(choices=("a", 2), nullable=True), ["a", 2, None], ["b", 3]),
         (Parameter(choices=("a",)), ["a"], ["A", None]),
         (Parameter((list,)), [[], [1]], ["x", {"a": 1}]),
+        (Parameter((int,), rules=(Range(1, 9),)), [1, 9], [0, 10, -1, 10**11, 5.0]),
+        (Parameter((int, float), rules=(Range(0, 1, "[)"),)), [0, 0.5], [1, -0.1, float("nan"), float("inf")]),
+        (Parameter((int, float), rules=(Range(0, None, "(]"),)), [1, 1e-9], [0, float("nan"), float("inf")]),
+        (Parameter((int, float)), [-1e300], [float("nan"), float("inf"), -float("inf")]),
+        (Parameter((int, float), ("auto",), rules=(Range(0, 1),)), ["auto", 0, 1], ["automatic", 2, True]),
+        (
+            Parameter((str, int, float), rules=get_args(Duration)[1:]),
+            ["10d", "1.5h", 7, 2.5, "1e3", ".5w", 1e20],
+            ["0d", "-1d", "10x", "", "d", 0, -1, float("nan"), float("inf")],
+        ),
+        (Parameter((str,), rules=get_args(Name)[1:]), ["a", "A-1.b_c+d"], ["", ".", "..", "a/b", "-a", "a b", "é", 3]),
+        (Parameter((list,), items=Parameter((int,), rules=(Range(0, 1),))), [[], [0, 1]], [[2], [None], ["x"], [[0]]]),
         (Parameter(nullable=True), [None, 1, "x", [], {}], []),
         (Parameter(), [None, 1, "x"], []),
     ],
@@ -176,3 +214,14 @@ def test_complaints():
     assert Parameter((int,)).complaint(True) == "is True (bool); expected int"
     assert Parameter(choices=("a", "b")).complaint("c") == "is 'c'; choose one of a, b"
     assert Parameter((int,)).complaint(None) == "must be set; it is null"
+    assert Parameter((int,), rules=(Range(1, 10_000),)).complaint(0) == "is 0; it must be at least 1 and at most 10,000"
+    assert Parameter((float,), rules=(Range(0, 1, "()"),)).complaint(1.0) == "is 1.0; it must be above 0 and below 1"
+    shares = Parameter((list,), items=Parameter((float,), rules=(Range(0, 1),)))
+    assert shares.complaint([0.5, 2.0]) == "has a wrong member: number 2 is 2.0; it must be at least 0 and at most 1"
+
+
+def test_a_dataclass_is_read_as_well(plugin):
+    plugin("sourced", "@dataclass(frozen=True)\nclass Point:\n    x: int\n    y: float = 1.5\n")
+    assert read_class("sourced.Point").parameters == {
+        "x": Parameter((int,), required=True), "y": Parameter((int, float)),
+    }  # fmt: skip

@@ -38,8 +38,10 @@ class Trainer:
 
 FILES = {
     "config": """
-        defaults: [schema, {data: alpha}, {protocol: pairs}, {model: good}, {budget: quick}, {trainer: cpu},
+        defaults: [{data: alpha}, {protocol: pairs}, {model: good}, {budget: quick}, {trainer: cpu},
                    {logger: none}, _self_]
+        seed: 0
+        data_dir: null
         """,
     "budget/smoke": "{name: smoke, seeds: [0]}",
     "budget/quick": "{name: quick, seeds: [0, 1, 2]}",
