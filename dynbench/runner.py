@@ -81,7 +81,7 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     record = Record(**about, **found, threads=threads, status="finished", created=_now())
     if is_main_process():
         if result.arrays:
-            records.write_arrays(result.arrays, identity.arrays_path(values["results_dir"]))
+            records.write_arrays(result.arrays, identity.arrays_path(values["work_dir"]))
         records.write(record, path)
     return Outcome(record, path, is_main=is_main_process())
 
@@ -97,9 +97,8 @@ def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> P
     """
     config.save_embeddings = True
     outcome = run(config, overrides)
-    results = config.results_dir
     identity = Identity(*(getattr(outcome.record, name) for name in _NAMES), outcome.record.identity)
-    path, arrays = identity.embeddings_path(results), identity.arrays_path(results)
+    path, arrays = identity.embeddings_path(config.results_dir), identity.arrays_path(config.work_dir)
     manifest = path.with_suffix(".json")
     if outcome.skipped and manifest.is_file() and path.is_file():
         return manifest

@@ -81,7 +81,7 @@ def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argpa
     overrides = [*run["overrides"], f"budget={chosen.budget}", f"seed={chosen.seed}"]
     try:
         identity = records.identify(resolved(compose(overrides)))
-        scores = identity.arrays_path(chosen.results_dir)
+        scores = identity.arrays_path(chosen.work_dir)
         record = records.Store(chosen.results_dir, chosen.work_dir).find(identity)
         if not scores.is_file() or record is None or not record.finished:
             if chosen.no_run:

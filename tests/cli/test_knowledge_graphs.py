@@ -63,7 +63,7 @@ def test_a_killed_run_goes_on_with_the_same_numbers(command, data, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*/episode-0-[2-9].ckpt")):  # a later position of the window
+    while not list(tmp_path.glob("runs/fits/*/episode-0-[2-9].ckpt")):  # a later position of the window
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.01)
