@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from dynbench.graph import TemporalGraph
 
-if TYPE_CHECKING:
-    from dynbench.models.base import Model
-
 # What the engine tells a model about itself: the values by which it may be selected, higher is better.
-Selector = Callable[["Model"], Mapping[str, float]]
+Selector = Callable[[Any], Mapping[str, float]]
 
 
 @dataclass(frozen=True, eq=False)

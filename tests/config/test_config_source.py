@@ -117,20 +117,24 @@ def test_defaults(source):
     assert (found["second"], found["third"], found["mode"], found["shares"]) == (1.0, None, "a", [0.5])
 
 
+INHERITED = {
+    "needs": frozenset(), "scale": "free", "learns": "train", "looks": "before_block", "selects": False,
+    "several": False,
+}  # fmt: skip
+
+
 def test_attributes_and_docstrings(source):
     plain = source("Plain")
     assert plain.docstring == "Says what it is."
     assert plain.module_docstring == "The card."
-    assert plain.attributes == {
-        "answers": frozenset({"score", "embed"}), "needs": frozenset(), "scale": "free", "version": 4,
-    }  # fmt: skip
+    assert plain.attributes == {**INHERITED, "answers": frozenset({"score", "embed"}), "version": 4}
     assert {"score", "fit", "observe", "__init__"} <= plain.methods
 
 
 def test_inheritance(source):
     child, strict = source("Child"), source("Strict")
     assert set(child.parameters) == {*source("Plain").parameters, "extra"}
-    assert child.attributes == {"answers": frozenset({"rank"}), "needs": frozenset(), "scale": "free", "version": 4}
+    assert child.attributes == {**INHERITED, "answers": frozenset({"rank"}), "version": 4}
     assert set(strict.parameters) == {"only"}
     assert strict.attributes["answers"] == {"score", "embed"}
 

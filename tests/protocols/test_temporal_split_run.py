@@ -32,7 +32,7 @@ def test_a_run_leaves_metrics_and_scores(tmp_path, model):
         record.metrics
     )
     assert len(record.steps) == 4
-    scores = tmp_path / "results" / "scores" / "nlsm_process" / f"{outcome.path.stem}.npz"
+    scores = tmp_path / "runs" / "scores" / "nlsm_process" / f"{outcome.path.stem}.npz"
     with np.load(scores, allow_pickle=False) as kept:
         links = record.metrics["tp"] + record.metrics["fn"]
         assert kept["test_labels"].sum() == links

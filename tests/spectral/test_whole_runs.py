@@ -41,7 +41,7 @@ def test_clusters_and_stability_are_measured(model, network, tmp_path):
     assert all(0 <= found.metrics[name] <= 1 for name in ("acc", "f1"))
     stability = outcome(network, tmp_path, f"model={model}", "protocol=stability")
     assert all(math.isfinite(value) for value in stability.record.metrics.values())
-    (kept,) = (tmp_path / "results" / "scores" / "custom").glob(f"{model}-*.npz")
+    (kept,) = (tmp_path / "runs" / "scores" / "custom").glob(f"{model}-*.npz")
     arrays = np.load(kept)
     assert arrays["embedding"].shape == (4, 27, 3)
     assert (arrays["labels"][:, [5, 17, 26]] == -1).all()
