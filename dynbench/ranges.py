@@ -63,6 +63,8 @@ class Text:
 
 # How many of something: passes, steps, samples, nodes.
 Count = Annotated[int, Range(1, 1_000_000_000)]
+# How many of something that makes no sense alone: nodes, people.
+Several = Annotated[int, Range(2, 1_000_000_000)]
 # How many of something there may be none of.
 CountOrZero = Annotated[int, Range(0, 1_000_000_000)]
 # The size of a vector or of a layer.

@@ -50,6 +50,7 @@ def check(config: DictConfig) -> dict[str, Any]:
     """
     values = resolved(config)
     check_general(values)
+    check_recipe(values)
     check_groups(values)
     check_pair(values)
     return values
@@ -66,6 +67,17 @@ def check_general(values: dict[str, Any]) -> None:
     for folder in filter(None, (values.get("data_dir") or "").split(os.pathsep)):
         if not Path(folder).expanduser().is_dir():
             raise ConfigError(f"data_dir names '{folder}', which is not a folder")
+
+
+def check_recipe(values: dict[str, Any]) -> None:
+    """Check that a recipe is for the model that was chosen."""
+    recipe = values.get("recipe") or {}
+    models = recipe.get("models")
+    if recipe and (complaint := _NAME.complaint(recipe.get("name"))):
+        raise ConfigError(f"recipe.name {complaint}")
+    if models and values["model"].get("name") not in models:
+        meant = ", ".join(f"model={name}" for name in models)
+        raise ConfigError(f"recipe={recipe.get('name')} is for {meant}, not for model={values['model'].get('name')}")
 
 
 def check_groups(values: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ _GROUPS = {
     "data": "the network",
     "model": "the system",
     "protocol": "what is asked, and how answers are measured; every model brings its paper's",
+    "recipe": "other settings of a model than its paper's, under a name",
     "budget": "how much work",
     "trainer": "the devices",
     "logger": "training curves",
@@ -63,9 +64,9 @@ def _overview(group: str, meaning: str) -> str:
 
 
 def _title(group: str, name: str) -> str:
-    """The first comment line of a choice's file."""
-    first = choice_path(group, name).read_text(encoding="utf-8").partition("\n")[0]
-    return first.lstrip("# ").strip()
+    """The first comment line of a choice's file that is not for Hydra."""
+    lines = choice_path(group, name).read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("# @")).lstrip("# ").strip()
 
 
 def _general() -> str:

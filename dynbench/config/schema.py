@@ -40,10 +40,12 @@ def register() -> None:
     """Make the resolvers known to Hydra. May be called twice.
 
     ``${budgeted:smoke,quick,paper}`` is the value for the chosen budget; ``${at_window:WINDOW,VALUE}`` in a dataset's
-    card is ``VALUE`` as long as ``window`` is the card's own ``WINDOW``, and null for any other.
+    card is ``VALUE`` as long as ``window`` is the card's own ``WINDOW``, and null for any other;
+    ``${for_data:{uci:0.1,mooc:0.2},0.0}`` in a recipe is the value for the chosen dataset, or the last one for others.
     """
     OmegaConf.register_new_resolver("at_window", _at_window, replace=True)
     OmegaConf.register_new_resolver("budgeted", _budgeted, replace=True)
+    OmegaConf.register_new_resolver("for_data", _for_data, replace=True)
 
 
 def _budgeted(*values: Any, _root_: DictConfig) -> Any:
@@ -57,3 +59,11 @@ def _budgeted(*values: Any, _root_: DictConfig) -> Any:
 def _at_window(window: Any, value: Any, *, _parent_: DictConfig) -> Any:
     """A setting of one paper's cut, which another window does not inherit."""
     return value if str(_parent_.get("window")) == str(window) else None
+
+
+def _for_data(values: DictConfig, *other: Any, _root_: DictConfig) -> Any:
+    """The value for the chosen dataset, by name."""
+    name = OmegaConf.select(_root_, "data.name")
+    if name not in values and not other:
+        raise ConfigError(f"the recipe has no value for data={name}; it has one for {', '.join(values)}")
+    return values.get(name, *other)

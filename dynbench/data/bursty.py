@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from dynbench.data.base import Dataset, View, check_expected, check_view, plain
@@ -9,6 +11,7 @@ from dynbench.data.cutting import cut
 from dynbench.data.locations import Locations
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
+from dynbench.ranges import Count, Duration, Name, NonNegative, Range, Seed, Several
 
 _DAY = 86_400
 
@@ -41,17 +44,17 @@ class BurstyMail(Dataset):
 
     def __init__(
         self,
-        name: str,
-        nodes: int = 5834,
-        days: int = 605,
-        links: int = 136_830,
-        daily: float = 0.52,
-        life: float = 100.0,
-        one_off: float = 0.12,
-        replies: float = 0.5,
-        skew: float = 1.2,
-        seed: int = 0,
-        window: str | int | float = "1d",
+        name: Name,
+        nodes: Several = 5834,
+        days: Several = 605,
+        links: Count = 136_830,
+        daily: Annotated[float, Range(0, 1, "(]")] = 0.52,
+        life: Annotated[float, Range(1)] = 100.0,
+        one_off: NonNegative = 0.12,
+        replies: NonNegative = 0.5,
+        skew: Annotated[float, Range(0, 100)] = 1.2,
+        seed: Seed = 0,
+        window: Duration = "1d",
         expected: dict | None = None,
         native: dict | None = None,
         card: dict | None = None,

@@ -20,6 +20,7 @@ from dynbench.data.locations import DataUnavailable, Locations
 from dynbench.data.readers import find_reader, renet
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
+from dynbench.ranges import Duration, Name, Place, Positive
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +68,15 @@ class FileDataset(Dataset):
 
     def __init__(
         self,
-        name: str,
+        name: Name,
         reader: str = "canonical",
         directed: bool = True,
         events_directed: bool | None = None,
         bipartite: bool = False,
-        window: str | int | float | None = None,
-        span: str | int | float | None = None,
-        seconds: float | None = 1.0,
-        path: str | None = None,
+        window: Duration | None = None,
+        span: Duration | None = None,
+        seconds: Positive | None = 1.0,
+        path: Place | None = None,
         files: list | None = None,
         expected: dict | None = None,
         native: dict | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from dynbench.data.base import Dataset, View, check_expected, check_view, plain
 from dynbench.data.locations import Locations
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
+from dynbench.ranges import Count, CountOrZero, Name, NonNegative, Range, Seed, Several, Share
 
 # All draws come from NumPy's legacy generator: its stream is frozen, so a graph is the same under every version.
 
@@ -76,15 +78,15 @@ class DynamicSBM(_Generator):
 
     def __init__(
         self,
-        name: str,
-        nodes: int = 200,
-        proportions: list | None = None,
-        merges: list | None = None,
-        p: float = 0.4,
-        q: float = 0.2,
-        run_id: int = 5,
-        label_seed: int = 42,
-        graph_seed: int = 42,
+        name: Name,
+        nodes: Count = 200,
+        proportions: list[Share] | None = None,
+        merges: list[list[CountOrZero]] | None = None,
+        p: Share = 0.4,
+        q: Share = 0.2,
+        run_id: CountOrZero = 5,
+        label_seed: Seed = 42,
+        graph_seed: Seed = 42,
         expected: dict | None = None,
         native: dict | None = None,
         card: dict | None = None,
@@ -150,16 +152,16 @@ class RepeatedSBM(DynamicSBM):
 
     def __init__(
         self,
-        name: str,
-        nodes: int = 200,
-        proportions: list | None = None,
-        merges: list | None = None,
-        p: float = 0.4,
-        q: float = 0.2,
-        run_id: int = 0,
-        runs: int = 20,
-        label_seed: int = 42,
-        graph_seed: int = 42,
+        name: Name,
+        nodes: Count = 200,
+        proportions: list[Share] | None = None,
+        merges: list[list[CountOrZero]] | None = None,
+        p: Share = 0.4,
+        q: Share = 0.2,
+        run_id: CountOrZero = 0,
+        runs: Count = 20,
+        label_seed: Seed = 42,
+        graph_seed: Seed = 42,
         expected: dict | None = None,
         native: dict | None = None,
         card: dict | None = None,
@@ -215,17 +217,17 @@ class NLSMProcess(_Generator):
 
     def __init__(
         self,
-        name: str,
-        nodes: int = 100,
-        steps: int = 10,
-        attributes: int = 8,
+        name: Name,
+        nodes: Several = 100,
+        steps: Count = 10,
+        attributes: Count = 8,
         directed: bool = False,
-        density: float = 0.05,
-        sigma_psi: float = 3.0,
-        s_psi: float = 0.3,
-        sigma_theta: float = 2.0,
-        s_theta: float = 0.1,
-        seed: int = 0,
+        density: Annotated[float, Range(0, 1, "()")] = 0.05,
+        sigma_psi: NonNegative = 3.0,
+        s_psi: NonNegative = 0.3,
+        sigma_theta: NonNegative = 2.0,
+        s_theta: NonNegative = 0.1,
+        seed: Seed = 0,
         expected: dict | None = None,
         native: dict | None = None,
         card: dict | None = None,

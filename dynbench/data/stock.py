@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,11 +21,14 @@ from dynbench.data.locations import DataUnavailable, Locations
 from dynbench.data.textfiles import read_text
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
+from dynbench.ranges import Name, Place, Positive, Text
 
 log = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it when the recipe changes its result.
 RECIPE_VERSION = 1
+
+Quarter = Annotated[str, Text("[0-9]{4}Q[1-4]", "a quarter, such as 2015Q3")]
 
 
 class Stock(Dataset):
@@ -50,13 +54,13 @@ class Stock(Dataset):
 
     def __init__(
         self,
-        name: str,
-        path: str | None = None,
-        folders: list | None = None,
+        name: Name,
+        path: Place | None = None,
+        folders: list[Name] | None = None,
         sector: str = "sector",
-        first: str = "2015Q3",
-        last: str = "2025Q2",
-        penalty: float = 0.4,
+        first: Quarter = "2015Q3",
+        last: Quarter = "2025Q2",
+        penalty: Positive = 0.4,
         expected: dict | None = None,
         card: dict | None = None,
         where: Locations | None = None,

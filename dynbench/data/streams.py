@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from dynbench.data.base import Dataset, View, check_expected, check_view, plain
@@ -9,6 +11,7 @@ from dynbench.data.cutting import cut
 from dynbench.data.locations import Locations
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
+from dynbench.ranges import Count, CountOrZero, Duration, Name, NonNegative, Range, Seed, Several, Share
 
 _DAY = 86_400
 
@@ -41,19 +44,19 @@ class FlipStream(Dataset):
 
     def __init__(
         self,
-        name: str,
-        users: int = 500,
-        items: int = 200,
-        events: int = 20_000,
-        days: int = 30,
-        burst: float = 3.0,
-        gap: float = 60.0,
-        flip: float = 0.2,
-        habit: float = 0.9,
-        skew: float = 1.0,
-        features: int = 0,
-        seed: int = 0,
-        window: str | int | float = "1d",
+        name: Name,
+        users: Several = 500,
+        items: CountOrZero = 200,
+        events: Count = 20_000,
+        days: Count = 30,
+        burst: Annotated[float, Range(1)] = 3.0,
+        gap: NonNegative = 60.0,
+        flip: Share = 0.2,
+        habit: Share = 0.9,
+        skew: Annotated[float, Range(0, 100)] = 1.0,
+        features: Annotated[int, Range(0, 65_536)] = 0,
+        seed: Seed = 0,
+        window: Duration = "1d",
         expected: dict | None = None,
         native: dict | None = None,
         card: dict | None = None,

@@ -7,6 +7,7 @@ says so, and no longer to the plain row of its model.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from dynbench.config.compose import read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError
 from dynbench.reporting.table import Column, Row, Table, Unit, load, names, split
@@ -77,8 +79,9 @@ def _in_table(table: Table, config: Mapping[str, Any] | DictConfig, budget: str)
         fitting: list[tuple[int, Row, tuple[str, ...]]] = []
         for row in table.rows:
             overrides = table.cell_overrides(row, column, budget)
-            if all(_holds(config, text) for text in overrides):
-                fitting.append((len(overrides), row, overrides))
+            spelt = _spelt(overrides)
+            if all(_holds(config, text) for text in spelt):
+                fitting.append((len(spelt), row, overrides))
         most = max((count for count, _, _ in fitting), default=0)
         for count, row, overrides in fitting:
             if count == most:
@@ -107,6 +110,14 @@ def _values(table: Table, row: Row, column: Column, overrides: Sequence[str]) ->
                 )
             )
     return found
+
+
+def _spelt(overrides: Sequence[str]) -> list[str]:
+    """Overrides with a recipe replaced by what it sets: who typed the same stands in the same place."""
+    typed = dict(map(split, overrides))
+    settings = read_choice("recipe", typed.pop("recipe")).get("model", {}) if "recipe" in typed else {}
+    plain = {f"model.{key}": json.dumps(value) for key, value in settings.items() if "${" not in str(value)}
+    return [f"{key}={text}" for key, text in (plain | typed).items()]
 
 
 def _holds(config: Mapping[str, Any] | DictConfig, override: str) -> bool:

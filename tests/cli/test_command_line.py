@@ -296,7 +296,7 @@ def test_a_failure_does_not_replace_a_finished_record(command):
 
 def test_help_names_every_choice(command):
     text = command("--help")
-    for group in ("data", "model", "protocol", "budget", "trainer", "logger"):
+    for group in ("data", "model", "protocol", "recipe", "budget", "trainer", "logger"):
         for path in (ROOT / "conf" / group).glob("*.yaml"):
             assert path.stem in text
     assert "seed: 0" in text

@@ -20,7 +20,7 @@ def complaint(*overrides: str) -> str:
 # ---- composing --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("group", ["data", "model", "protocol", "budget", "trainer", "logger"])
+@pytest.mark.parametrize("group", ["data", "model", "protocol", "recipe", "budget", "trainer", "logger"])
 def test_every_choice_composes(group):
     for name in choices(group):
         missing = [f"{group}.{key}=x" for key, value in read_choice(group, name).items() if value == "???"]
@@ -159,6 +159,59 @@ def test_no_model_answers_nothing():
     assert "it can nothing. Models that can score: adamic_adar" in complaint("model=none")
     check(compose(["model=none", "protocol=statistics"]))
     check_pair(resolved(compose(["model=nlsm", "protocol=statistics"])))
+
+
+# ---- recipes ----------------------------------------------------------------------------------------------
+
+
+def test_every_recipe_fits_its_models():
+    for name in choices("recipe"):
+        card = read_choice("recipe", name)
+        for model in card.get("recipe", {}).get("models", []):
+            values = check(compose([f"model={model}", f"recipe={name}", "data=yago"]))
+            assert values["recipe"]["name"] == name
+            plain = check(compose([f"model={model}", "data=yago"]))["model"]
+            assert {key: values["model"][key] for key in card["model"]} != {key: plain[key] for key in card["model"]}
+            assert {key: value for key, value in values["model"].items() if key not in card["model"]} == {
+                key: value for key, value in plain.items() if key not in card["model"]
+            }
+
+
+def test_what_is_typed_wins_over_a_recipe():
+    values = check(compose(["model=nlsm_kg", "recipe=nlsm_kg_all_facts", "model.kl_weight=0.5"]))
+    assert (values["model"]["kl_weight"], values["model"]["learning_rate"]) == (0.5, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["recipe=fast_decodr"], "recipe=fast_decodr is unknown; did you mean 'fast_decoder'?"),
+        (["model=bas", "recipe=fast_decoder"],
+         "recipe=fast_decoder is for model=know_evolve, model=dyrep_kg, not for model=bas"),
+        (["recipe.name=a/b"], "recipe.name is 'a/b'; it must be a name"),
+    ],
+)  # fmt: skip
+def test_recipes_that_cannot_be(overrides, message):
+    assert complaint(*overrides).startswith(message)
+
+
+def test_a_recipe_with_a_value_for_each_dataset(plugin):
+    plugin("mine", MINE, model={"my_model": "# My own.\nname: my_model\n_target_: mine.Mine\nsize: 3  # Size.\n"})
+    folder = plugin.folder / "conf" / "recipe"
+    folder.mkdir()
+    (folder / "best.yaml").write_text(
+        "# @package _global_\n# Best.\nrecipe: {name: best, models: [my_model]}\nmodel:\n"
+        "  size: ${for_data:{enron:7,uci:8}}\n"
+    )
+    sizes = [check(compose(["model=my_model", "recipe=best", f"data={d}"]))["model"]["size"] for d in ("enron", "uci")]
+    assert sizes == [7, 8]
+    assert "the recipe has no value for data=nlsm_process; it has one for enron, uci" in complaint(
+        "model=my_model", "recipe=best"
+    )
+    (folder / "best.yaml").write_text(
+        "# @package _global_\n# Best.\nrecipe: {name: best}\nmodel:\n  size: ${for_data:{enron:7},1}\n"
+    )
+    assert check(compose(["model=my_model", "recipe=best"]))["model"]["size"] == 1
 
 
 # ---- budgets ----------------------------------------------------------------------------------------------

@@ -33,6 +33,14 @@ def test_the_row_that_says_most_is_meant():
     assert {one.row for one in find(config("bas", coupled=True))} == {"BAS"}
 
 
+def test_a_row_of_a_recipe_is_that_of_its_settings():
+    words = ["model=nlsm_kg", "data=yago", "protocol=windowed_kg", "protocol.history=multi_step"]
+    spelt = ["model.facts_per_step=null", "model.negatives=64", "model.kl_weight=0.01", "model.learning_rate=0.1"]
+    for more in (["recipe=nlsm_kg_all_facts"], spelt):
+        assert {one.row for one in find(compose([*words, *more]))} == {"NLSM [train + validation known]"}
+    assert find(compose([*words, *spelt, "model.negatives=63"])) == []
+
+
 @pytest.mark.parametrize(
     "other", [{"data": "synthetic_1"}, {"protocol": "multi_step"}, {"model": "adamic_adar"}, {"model": "nobody"}]
 )
