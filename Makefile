@@ -9,10 +9,10 @@ JOBS    ?= 1
 VENV := .venv
 BIN  := $(VENV)/bin
 
-.PHONY: help setup run test lint tables figures bench data clean
+.PHONY: help setup run test test-all lint tables figures bench data clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/ready  ## make the environment in .venv
 
@@ -27,8 +27,11 @@ $(VENV)/ready: pyproject.toml
 run: setup  ## NLSM on a generated network: no download, under a minute
 	$(BIN)/python run.py
 
-test: setup  ## all tests
-	$(BIN)/python -m pytest -n 2
+test: setup  ## all tests, each model under one protocol of a kind
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-all: setup  ## all tests, every model under every protocol that can ask it
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m ''
 
 lint: setup  ## style and formatting
 	$(BIN)/ruff check .
