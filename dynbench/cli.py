@@ -59,6 +59,10 @@ def _main(words: list[str]) -> None:
         _play(config, words)
     except DynbenchError as error:
         _complain(error, RUN_ERROR)
+    except Exception as error:
+        if (bug := _bug_of_a_plugin(error)) is None:
+            raise
+        _complain(bug, RUN_ERROR)
 
 
 def _play(config: DictConfig, words: Sequence[str]) -> None:
@@ -146,8 +150,10 @@ def _member(config: DictConfig) -> None:
     except DynbenchError as error:
         reason = str(error)
     except Exception as error:
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
+        bug = _bug_of_a_plugin(error)
+        reason = str(bug or f"{type(error).__name__}: {error}")
+        if bug is None:
+            traceback.print_exc()
     failure = f"{' '.join(words)}: {reason}"
     print(f"failed: {failure}", file=sys.stderr)
     if os.getpid() != _sweeper:
@@ -182,6 +188,28 @@ def _with_settings_in_the_sweep(words: Sequence[str]) -> list[str]:
         choice = f"{override.get_key_element()}=choice({override.get_value_string()})"
         told.append(choice if setting and fixed else override.input_line)
     return told
+
+
+def _bug_of_a_plugin(error: BaseException | None) -> RunError | None:
+    """One line for an error that a plug-in's code raised: its own frame, not those of dynbench below it.
+
+    ``DYNBENCH_TRACEBACK=1`` shows all frames instead.
+    """
+    from dynbench.config.compose import plugin_folders
+
+    if os.environ.get("DYNBENCH_TRACEBACK", "") not in ("", "0"):
+        return None
+    folders = [f"{folder}{os.sep}" for folder in plugin_folders()]
+    while error is not None:
+        frames = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(tuple(folders))
+        ]
+        if frames:
+            place = f"{frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}"
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            return RunError(f"{place}: {what} (DYNBENCH_TRACEBACK=1 shows more)")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _complain(error: DynbenchError, code: int) -> NoReturn:

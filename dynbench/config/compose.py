@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,32 @@ def plugin_folders() -> list[Path]:
 
 
 def enable_plugins() -> list[str]:
-    """Make plug-in modules importable; return the Hydra override that makes their YAML files known."""
+    """Make plug-in modules importable; return the Hydra override that makes their YAML files known.
+
+    Raises:
+        ConfigError: If a folder does not exist, or a file in it has the name of an installed module.
+    """
     folders = plugin_folders()
     for folder in folders:
+        _refuse_shadows(folder, tuple(sorted(path.stem for path in folder.glob("*.py"))))
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    paths = ",".join(f"file://{folder / 'conf'}" for folder in folders)
+    paths = ",".join(f"file://{folder / 'conf'}" for folder in folders if (folder / "conf").is_dir())
     return [f"hydra.searchpath=[{paths}]"] if paths else []
+
+
+@cache
+def _refuse_shadows(folder: Path, names: tuple[str, ...]) -> None:
+    """A plug-in that has the name of an installed module would be imported in its place, by everybody.
+
+    Raises:
+        ConfigError: Naming the file.
+    """
+    elsewhere = [part for part in sys.path if Path(part or ".").resolve() != folder]
+    for name in names:
+        spec = PathFinder.find_spec(name, elsewhere)
+        if name in sys.stdlib_module_names or (spec is not None and spec.loader is not None):
+            raise ConfigError(f"{PLUGINS}: '{folder / name}.py' has the name of an installed module; rename it")
 
 
 def compose(overrides: Sequence[str], config_name: str = "config") -> DictConfig:

@@ -189,6 +189,43 @@ def test_a_folder_of_ones_own(command, tmp_path):
     assert [step["auc"] for step in record["steps"]] == pytest.approx([3.5 / 9, 6 / 8])
 
 
+BUGGY = '''"""A model with a bug."""
+from dynbench.models.base import Model
+
+
+class Buggy(Model):
+    answers = frozenset({"score"})
+
+    def fit(self, *parts):
+        pass
+
+    def score(self, queries):
+        return queries.src / self.nothing
+'''
+
+
+def test_a_bug_in_a_users_model_is_told_by_its_own_line(command):
+    folder = command.folder / "mine"
+    (folder / "conf" / "model").mkdir(parents=True)
+    (folder / "buggy.py").write_text(BUGGY)
+    (folder / "conf" / "model" / "buggy.yaml").write_text("# Buggy.\nname: buggy\n_target_: buggy.Buggy\n")
+    command.environment["DYNBENCH_PLUGINS"] = str(folder)
+    line = f"{folder / 'buggy.py'}, line 12, in score: AttributeError: 'Buggy' object has no attribute 'nothing'"
+    text = command(*TINY, "model=buggy", code=1)
+    assert f"error: {line}" in text
+    assert "Traceback" not in text
+    text = command("-m", *TINY, "model=buggy,last_snapshot", code=1)
+    assert (
+        f"data.density=0.15 model=buggy results_dir={command.folder}/results work_dir={command.folder}/runs: {line}"
+        in text
+    )
+    assert "Traceback" not in text
+    command.environment["DYNBENCH_TRACEBACK"] = "1"
+    text = command(*TINY, "model=buggy", code=1)
+    assert "Traceback" in text
+    assert text.strip().endswith("AttributeError: 'Buggy' object has no attribute 'nothing'")
+
+
 MISTAKES = {
     "model=nslm": "model=nslm is unknown; did you mean 'nlsm'?",
     "data=enrom": "data=enrom is unknown; did you mean 'enron'?",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -273,6 +275,23 @@ def test_a_plug_in_folder_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setenv("DYNBENCH_PLUGINS", str(tmp_path / "absent"))
     with pytest.raises(ConfigError, match=r"DYNBENCH_PLUGINS names '.*absent', which is not a folder"):
         compose([])
+
+
+@pytest.mark.parametrize("name", ["torch", "json", "hydra", "dynbench", "_socket"])
+def test_a_plug_in_does_not_shadow_an_installed_module(name, monkeypatch, tmp_path):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.setenv("DYNBENCH_PLUGINS", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(ConfigError, match=rf"'.*{name}\.py' has the name of an installed module; rename it"):
+        compose([])
+    assert str(tmp_path) not in sys.path
+
+
+def test_a_plug_in_folder_may_be_on_the_path_already(monkeypatch, tmp_path):
+    (tmp_path / "my_own_model.py").write_text("")
+    monkeypatch.setenv("DYNBENCH_PLUGINS", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    compose([])
 
 
 def test_a_choice_without_a_target():
