@@ -25,7 +25,7 @@ class WindowedKG(Protocol):
     Every fact ``(s, r, o)`` of a test step is asked about twice: ``(s, r, ?)`` and, as the inverse relation ``r + R``,
     ``(o, r + R, ?)``. All entities are candidates, also those never seen. Three ranks come out of each answer: ``raw``;
     ``static``, without other entities that complete a fact at any time of the dataset; ``time``, without those that
-    do at the time asked about. A fact that a step holds twice is asked about twice.
+    do at the time asked about.
 
     A model learns from the train part and may be selected on questions about the validation part, asked with the train
     part known. How it forgets (NLSM's window of five snapshots, say) is a setting of the model; what it may know when
@@ -37,6 +37,8 @@ class WindowedKG(Protocol):
             by one (``single_step``).
         sides: Whether objects are asked about, subjects, or both.
         ties: The place of a target among candidates with its score: ``realistic`` is the mean of the best and worst.
+        repeats: Whether a fact that a step holds twice is asked about twice (``each``) or ``once``, as in some
+            re-evaluations; only WIKI has such facts.
         validation_queries: Queries drawn from the validation part for model selection.
     """
 
@@ -46,7 +48,7 @@ class WindowedKG(Protocol):
     validates = True
     context_settings = frozenset({"history"})
     validation_settings = frozenset({"validation_queries"})
-    exam_settings = frozenset({"history", "sides", "ties"})
+    exam_settings = frozenset({"history", "sides", "ties", "repeats"})
 
     def __init__(
         self,
@@ -54,9 +56,11 @@ class WindowedKG(Protocol):
         history: Literal["multi_step", "multi_step_train", "single_step"] = "multi_step",
         sides: Literal["both", "object", "subject"] = "both",
         ties: Literal["realistic", "optimistic", "pessimistic"] = "realistic",
+        repeats: Literal["each", "once"] = "each",
         validation_queries: int = 2000,
     ):
-        self.history, self.sides, self.validation_queries = history, sides, validation_queries
+        self.history, self.sides, self.repeats = history, sides, repeats
+        self.validation_queries = validation_queries
         self.ties: Ties = ties
 
     def num_episodes(self, graph: TemporalGraph) -> int:
@@ -74,7 +78,9 @@ class WindowedKG(Protocol):
             facts = graph.step(step)
             if len(facts):
                 reveal = facts if self.history == "single_step" else None
-                blocks.append(dataclasses.replace(self.block(facts, step, self.sides), reveal=reveal))
+                blocks.append(
+                    dataclasses.replace(self.block(facts, step, self.sides, self.repeats == "each"), reveal=reveal)
+                )
         if not blocks:
             raise DataError(f"the test part, steps {test} to {steps - 1}, holds no fact; there is nothing to ask about")
         train = graph.before(valid)
@@ -93,9 +99,10 @@ class WindowedKG(Protocol):
             raise DataError(f"{steps} steps leave no history before step {valid} or none to ask about from step {test}")
         return int(valid), int(test)
 
-    def block(self, facts: TemporalGraph, step: int, sides: str) -> Block:
+    def block(self, facts: TemporalGraph, step: int, sides: str = "both", repeated: bool = True) -> Block:
         """The questions about the facts of one step: objects first, then subjects."""
-        times = torch.ones(len(facts), dtype=torch.long) if facts.weight is None else facts.weight.long()
+        counted = repeated and facts.weight is not None
+        times = facts.weight.long() if counted else torch.ones(len(facts), dtype=torch.long)
         relation = torch.zeros_like(facts.src) if facts.relation is None else facts.relation
         asked = {
             "object": (facts.src, relation, facts.dst),
@@ -108,7 +115,7 @@ class WindowedKG(Protocol):
 
     def sampled(self, facts: TemporalGraph, seed: int) -> list[Block]:
         """``validation_queries`` questions about the validation part, a block per step; all if there are fewer."""
-        blocks = [self.block(facts.step(step), step, "both") for step in facts.time.unique().tolist()]
+        blocks = [self.block(facts.step(step), step) for step in facts.time.unique().tolist()]
         total = sum(len(block.queries) for block in blocks)
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.zeros(total, dtype=torch.bool)

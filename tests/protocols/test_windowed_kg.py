@@ -62,6 +62,16 @@ def test_contract_of_protocols():
     check_protocol("windowed_kg")
 
 
+def test_repeated_facts_are_asked_about_once_if_one_likes():
+    graph = facts()
+    graph = dataclasses.replace(graph, weight=1 + graph.relation.float())
+    (each,), (once,) = (WindowedKG(repeats=how).episodes(graph, 0) for how in ("each", "once"))
+    assert [len(block.queries) for block in blocks_of(once)] == [2 * len(graph.step(step)) for step in (8, 9)]
+    assert sum(len(block.queries) for block in blocks_of(each)) == 2 * int(graph.between(8, 10).weight.sum())
+    for ones, others in zip(validation_of(each), validation_of(once), strict=True):
+        assert torch.equal(ones.answers, others.answers)
+
+
 def test_both_ends_of_every_fact_are_asked_about():
     graph, protocol = facts(), WindowedKG()
     (episode,) = protocol.episodes(graph, 0)
