@@ -8,7 +8,6 @@ from reference import stream_slow as slow
 from torch import Tensor
 
 from dynbench.contract import Queries
-from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
 from dynbench.models.stream.cawn import CAWN
 from dynbench.models.stream.dygformer import DyGFormer
@@ -112,7 +111,8 @@ def test_cawn_does_what_its_equations_say(sampling, features):
         return [(other, row - 1, then) if row else None for other, row, then in entries]
 
     stream = slow.Stream(model, graph)
-    expected = [slow.cawn(stream, *(part.item() for part in asked), drawn) for asked in zip(src, dst, time, strict=True)]
+    asked = zip(src.tolist(), dst.tolist(), time.tolist(), strict=True)
+    expected = [slow.cawn(stream, *one, drawn) for one in asked]
     compare(model, model.logits(src, dst, time), expected)
 
 
@@ -124,11 +124,12 @@ def test_dygformer_reads_padding_when_told_so(pad):
     src, dst, time = (part[:6] for part in questions(graph))
     stream = slow.Stream(model, graph)
     longest = [
-        max(min(len(stream.history(node, when)) + 1, 12) for node, when in zip(side.tolist(), time.tolist(), strict=True))
+        max(1 + len(stream.history(*asked)[-11:]) for asked in zip(side.tolist(), time.tolist(), strict=True))
         for side in (src, dst)
     ]
     lengths = (12, 12) if pad == "fixed" else tuple(-(-count // 3) * 3 for count in longest)
-    expected = [slow.dygformer(stream, *(p.item() for p in asked), lengths) for asked in zip(src, dst, time, strict=True)]
+    asked = zip(src.tolist(), dst.tolist(), time.tolist(), strict=True)
+    expected = [slow.dygformer(stream, *one, lengths) for one in asked]
     compare(model, model.logits(src, dst, time), expected)
 
 

@@ -1,7 +1,7 @@
 """Event-stream models one question, one node and one event at a time, with every vector at full width.
 
-Nothing is folded, shared, packed or left out: what the equations of the cards say, with zeros where features are missing
-and where events are. Parameters are borrowed from the model that is checked.
+Nothing is folded, shared, packed or left out: what the equations of the cards say, with zeros where features or events
+are missing. Parameters are borrowed from the model that is checked.
 """
 
 from __future__ import annotations

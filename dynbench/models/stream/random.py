@@ -33,3 +33,8 @@ class UntrainedNetwork(DyGFormer):
     def __init__(self, **settings: Any):
         super().__init__(**settings)
         self.epochs = 0
+
+    def build(self, **sizes: int) -> None:
+        """Create the parameters, and leave them as they are."""
+        super().build(**sizes)
+        self.requires_grad_(False)
