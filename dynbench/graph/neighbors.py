@@ -143,7 +143,7 @@ class TemporalNeighbors:
         times: Tensor,
         k: int,
         strategy: Strategy = "recent",
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> Neighbors:
         """Events of nodes strictly before given times.
 
@@ -154,7 +154,8 @@ class TemporalNeighbors:
             strategy: ``recent``: the latest, oldest first, padded at the left. ``uniform``: independent draws, in order
                 of time. ``time_weighted``: the same with a weight of ``exp(a_i / (a_1 + ... + a_i))`` for the i-th
                 event of the node, where ``a_i = exp(rate t_i)``.
-            generator: Of the draws; torch's global one when omitted.
+            generator: Of the draws; torch's global one when omitted. Or the draws themselves, ``(Q, k) double`` in
+                ``[0, 1)``.
 
         Raises:
             IndexError: If there is no such node.
@@ -163,8 +164,11 @@ class TemporalNeighbors:
         if strategy == "recent":
             return Neighbors(*self._work.latest(self._arena, nodes, times, k))
         count = self._work.count_before(self._arena, nodes, times)
-        source = self.device if generator is None else generator.device
-        uniform = torch.rand(len(nodes), k, dtype=torch.double, generator=generator, device=source).to(self.device)
+        uniform = generator
+        if not isinstance(uniform, Tensor):
+            source = self.device if generator is None else generator.device
+            uniform = torch.rand(len(nodes), k, dtype=torch.double, generator=generator, device=source)
+        uniform = uniform.to(self.device)
         if strategy == "uniform":
             place = (uniform * count[:, None]).long()
         elif strategy == "time_weighted":

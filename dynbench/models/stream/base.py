@@ -1,0 +1,266 @@
+"""What all stream models share: training on batches of consecutive events, one random destination each, and answers.
+
+A model of the family says how it turns pairs of nodes at a time into logits; :class:`NodeModel` is for those that embed
+each end by itself, whatever the other end is. Everything else is here: negatives, the loss, epochs, selection after
+each, what is known, and where it stands.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dynbench.contract import Queries, Selector
+from dynbench.engine.trainer import Selection, Trainer
+from dynbench.errors import ConfigError
+from dynbench.graph import TemporalGraph
+from dynbench.models.gradient import GradientModel
+from dynbench.models.stream.known import Known, widths
+from dynbench.nn.merge import Merge
+from dynbench.nn.time_encoding import TimeEncoding
+
+
+class StreamModel(GradientModel):
+    """Learns to tell the destination of each event from a random one.
+
+    The logits of a pair come from :meth:`logits`, which looks at ``self.known`` for events strictly before the times
+    asked about. A subclass makes its parameters in :meth:`build`.
+
+    Args:
+        node_dim: Width of node features, and of embeddings; narrower features are padded with zeros.
+        edge_dim: Width of edge features; narrower ones are padded with zeros.
+        time_dim: Cosines of the time encoding.
+        dropout: Share of units dropped in training.
+        learning_rate: Of Adam.
+        batch_size: Consecutive events of a training step.
+        epochs: Passes over the training events at most.
+        patience: Epochs without a better validation before training stops.
+    """
+
+    answers = frozenset({"score"})
+    needs = frozenset({"events"})
+    scale = "logit"
+    selects = True
+    looks = "before_time"
+
+    # Whether the time encoding is trained.
+    trains_time = True
+    # Pairs, or nodes at a time, that are worked on at once where no gradient is needed; bounds memory.
+    at_once = 4000
+
+    def __init__(
+        self,
+        *,
+        node_dim: int = 172,
+        edge_dim: int = 172,
+        time_dim: int = 100,
+        dropout: float = 0.1,
+        learning_rate: float = 1e-4,
+        batch_size: int = 200,
+        epochs: int = 100,
+        patience: int = 20,
+    ):
+        super().__init__()
+        for name, least in {"batch_size": 1, "epochs": 0, "node_dim": 1, "edge_dim": 1, "time_dim": 1}.items():
+            if locals()[name] < least:
+                raise ConfigError(f"model.{name} is {locals()[name]}; it must be at least {least}")
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"model.dropout is {dropout}; it must be at least 0 and below 1")
+        self.node_dim, self.edge_dim, self.time_dim = node_dim, edge_dim, time_dim
+        self.dropout, self.learning_rate = dropout, learning_rate
+        self.batch_size, self.epochs, self.patience = batch_size, epochs, patience
+        self.register_buffer("seed", torch.zeros((), dtype=torch.long))
+        self._train: TemporalGraph | None = None
+        self._learning: Known | None = None
+        self._asked: Known | None = None
+        self._context: TemporalGraph | None = None
+
+    # ---- learning -----------------------------------------------------------------------------------------
+
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Train anew on the events of a graph, in order, epoch after epoch."""
+        self._check_widths(train)
+        self.create(**self.sizes_of(train))
+        self.to(trainer.device)
+        self.seed.fill_(int(torch.randint(2**62, ())))
+        self._train = train.to(trainer.device)
+        self._pool = self._train.dst.unique()
+        self.prepare(self._train)
+        self._learning = self.known_at_first()
+        batches = ceil(len(train) / self.batch_size)
+        if self.epochs:
+            selection = None if selector is None else Selection(selector, batches, self.patience)
+            trainer.train(self, self.epochs * batches, selection=selection)
+        self.eval()
+        self._train = self._learning = self._context = None
+
+    def prepare(self, train: TemporalGraph) -> None:
+        """Take in what training needs to know of all events, their scales, say."""
+
+    def sizes_of(self, train: TemporalGraph) -> dict[str, int]:
+        """What the parameters depend on."""
+        return widths(train)
+
+    def build(self, **sizes: int) -> None:
+        """Create what all models have: the time encoding, and the network that scores a pair of embeddings."""
+        self.time = TimeEncoding(self.time_dim, self.trains_time)
+        self.predictor = Merge((self.node_dim, self.node_dim), self.node_dim, 1)
+
+    def known_at_first(self) -> Known:
+        """What a training step may look at: all training events, of which it sees the strictly earlier ones."""
+        return Known(self._train, self._train.src.device, int(self.seed))
+
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """Loss of a batch of consecutive events."""
+        batches = ceil(len(self._train) / self.batch_size)
+        epoch, number = divmod(batch_idx, batches)
+        self.before_batch(number)
+        start = number * self.batch_size
+        events = self._train.events(start, start + self.batch_size)
+        loss = self.loss(events, self._others(epoch)[start : start + len(events)])
+        following = self._train.time[start + len(events) :]
+        self.after_batch(events, following[:1] if len(following) else None)
+        return loss
+
+    def before_batch(self, number: int) -> None:
+        """Called before the ``number``-th batch of an epoch."""
+
+    def after_batch(self, events: TemporalGraph, following: Tensor | None) -> None:
+        """Called after the loss of a batch and before the weights move.
+
+        Args:
+            events: The batch.
+            following: ``(1,)`` time of the next event; ``None`` at the end of an epoch.
+        """
+
+    def _others(self, epoch: int) -> Tensor:
+        """``(E,) long`` a random destination for every event of an epoch, alike on all devices and when resumed."""
+        if getattr(self, "_drawn", (None, None))[0] != epoch:
+            generator = torch.Generator().manual_seed((int(self.seed) + epoch) % 2**63)
+            chosen = torch.randint(len(self._pool), (len(self._train),), generator=generator)
+            self._drawn = epoch, self._pool[chosen.to(self._pool.device)]
+        return self._drawn[1]
+
+    def loss(self, events: TemporalGraph, others: Tensor) -> Tensor:
+        """Mean binary cross-entropy of events and of the same ones with other destinations."""
+        count = len(events)
+        labels = (torch.arange(2 * count, device=others.device) < count).float()
+        src, dst, time = events.src.repeat(2), torch.cat([events.dst, others]), events.time.repeat(2)
+        src, dst, time, labels = self.share(src, dst, time, labels)
+        losses = F.binary_cross_entropy_with_logits(self.logits(src, dst, time).float(), labels, reduction="sum")
+        return losses * (self.world / (2 * count))
+
+    def _check_widths(self, graph: TemporalGraph) -> None:
+        for kind, features in (("node", graph.node_features), ("edge", graph.edge_features)):
+            width, most = 0 if features is None else features.shape[1], getattr(self, f"{kind}_dim")
+            if width > most:
+                raise ConfigError(f"the {kind} features are {width} wide; set model.{kind}_dim={width} or more")
+
+    # ---- what is known ------------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> Known:
+        """What may be looked at: the training part in training, otherwise what was told and revealed."""
+        return self._learning if self.training and self._learning is not None else self._asked
+
+    def condition(self, context: TemporalGraph) -> None:
+        """Know the events of a graph and no others. The graph that was known before is not indexed anew."""
+        if context is self._context:
+            self._asked.rewind(self._mark)
+            return
+        self._check_widths(context)
+        self._context = context
+        begins = context.time[:1] if len(context) else None
+        self._asked = Known(self.beginning(context), self.device, int(self.seed), begins)
+        self._mark = self._asked.mark()
+
+    def beginning(self, context: TemporalGraph) -> TemporalGraph:
+        """The events that need no more than to be known."""
+        return context
+
+    def observe(self, events: TemporalGraph) -> None:
+        """Know more events."""
+        self._asked.append(events)
+
+    def running_state(self) -> dict[str, Tensor]:
+        """Which events are known."""
+        return {f"known.{name}": part for name, part in self._asked.mark().items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Forget events that were observed since."""
+        prefix = "known."
+        self._asked.rewind({n.removeprefix(prefix): part for n, part in state.items() if n.startswith(prefix)})
+
+    # ---- answering ----------------------------------------------------------------------------------------
+
+    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
+        """``(Q,)`` logits of pairs, from what is known strictly before each time."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def score(self, queries: Queries) -> Tensor:
+        """Logits of pairs."""
+        self.eval()
+        parts = zip(*(part.split(self.at_once) for part in (queries.src, queries.dst, queries.time)), strict=True)
+        return torch.cat([self.logits(*part).float() for part in parts])
+
+    def num_parameters(self) -> int:
+        """Numbers of the network, those included that no gradient reaches as the features are zero."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+class NodeModel(StreamModel):
+    """Embeds each end of a pair by itself, so that every distinct node at a time is embedded once."""
+
+    def encode(self, nodes: Tensor, times: Tensor) -> Tensor:
+        """``(Q, node_dim)`` embeddings of distinct nodes at times."""
+        raise NotImplementedError
+
+    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
+        """Embeddings of both ends, and a score of the two."""
+        nodes, times, back = distinct(torch.cat([src, dst]), time.repeat(2))
+        if torch.is_grad_enabled():
+            embedded = self.encode(nodes, times)
+        else:
+            parts = zip(nodes.split(self.at_once), times.split(self.at_once), strict=True)
+            embedded = torch.cat([self.encode(*part) for part in parts])
+        return self.predictor(*embedded.index_select(0, back).chunk(2)).squeeze(1)
+
+
+class PairModel(StreamModel):
+    """Embeds both ends of a pair in view of each other; what they bring along is looked up once for both."""
+
+    at_once = 500
+
+    def pairs(self, ends: Tensor, times: Tensor, src: Tensor, dst: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed both ends of pairs.
+
+        Args:
+            ends, times: ``(M,)`` distinct nodes at times.
+            src, dst: ``(Q,) long`` their places in pairs.
+
+        Returns:
+            ``(Q, node_dim)`` of the sources and of the destinations.
+        """
+        raise NotImplementedError
+
+    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
+        """Embeddings of both ends, and a score of the two."""
+        ends, times, back = distinct(torch.cat([src, dst]), time.repeat(2))
+        return self.predictor(*self.pairs(ends, times, *back.chunk(2))).squeeze(1)
+
+
+def distinct(nodes: Tensor, times: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The distinct nodes at a time among ``(Q,)`` ones, and for each of those its place among them."""
+    moments, moment = times.unique(return_inverse=True)
+    keys, back = (nodes * len(moments) + moment).unique(return_inverse=True)
+    return keys // len(moments), moments[keys % len(moments)], back
+
+
+def frozen(linear: nn.Linear) -> nn.Linear:
+    """A layer that reads nothing but zeros: its weight cannot learn, its bias can."""
+    linear.weight.requires_grad_(False)
+    return linear
