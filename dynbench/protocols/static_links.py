@@ -59,8 +59,6 @@ class StaticLinks(Protocol):
         counts = [int(self.validation * len(whole) + 1e-9), int(self.test * len(whole) + 1e-9)]
         if not counts[1]:
             raise DataError(f"{len(whole)} links are too few to keep {self.test:g} of them for a test")
-        if len(whole) == sum(counts):
-            raise DataError(f"no edge is left to train on: all {len(whole)} links are asked about")
         others = draw_non_edges(PairIndex(whole), 0, sum(counts), torch.arange(whole.num_nodes), generator)
         if others is None:
             raise DataError(

@@ -398,8 +398,6 @@ def test_bad_input_is_named():
         DRIFT().fit(few, None, counting())
     with pytest.raises(ConfigError, match="at most 5000 nodes"):
         LFRM().fit(TemporalGraph.from_events([1], [2], [0], 6000, directed=False, num_steps=1), None, counting())
-    with pytest.raises(ConfigError, match="burn_in=-1"):
-        LFRM(burn_in=-1)
 
 
 def test_a_chain_that_went_astray_names_sweep_and_parameter():

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Trainer
-from dynbench.errors import ConfigError, RunError, require_positive
+from dynbench.errors import ConfigError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
+from dynbench.ranges import Count, CountOrZero, Positive
 
 # Links, logits and effects of all pairs are held at once.
 _MOST_NODES = 5000
@@ -42,17 +43,13 @@ class FeatureSampler(Model):
     def __init__(
         self,
         *,
-        burn_in: int,
-        sweeps: int,
-        keep_every: int = 1,
-        weight_scale: float = 1.0,
-        constant_scale: float = 3.0,
-        draws: int = 1,
+        burn_in: CountOrZero,
+        sweeps: Count,
+        keep_every: Count = 1,
+        weight_scale: Positive = 1.0,
+        constant_scale: Positive = 3.0,
+        draws: Count = 1,
     ):
-        require_positive(sweeps=sweeps, keep_every=keep_every, draws=draws)
-        require_positive(weight_scale=weight_scale, constant_scale=constant_scale)
-        if burn_in < 0:
-            raise ConfigError(f"model.burn_in={burn_in} must not be negative")
         self.burn_in, self.sweeps, self.keep_every = burn_in, sweeps, keep_every
         self.weight_scale, self.constant_scale, self.draws = weight_scale, constant_scale, draws
         self.chain: Chain = {}

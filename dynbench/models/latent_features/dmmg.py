@@ -34,18 +34,21 @@ Reproduction:
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
-from dynbench.errors import ConfigError, require_positive
+from dynbench.errors import ConfigError
 from dynbench.models.latent_features import kernels
 from dynbench.models.latent_features.arrays import both_sides, transitions
 from dynbench.models.latent_features.base import Chain
 from dynbench.models.latent_features.drift import DynamicSampler, extended, moved_on
 from dynbench.models.latent_features.group_lives import Lives
 from dynbench.models.latent_features.slopes import cell_slopes
+from dynbench.ranges import Count, CountOrZero, Positive, Range, Width
 
+# A probability that is neither 0 nor 1.
+Chance = Annotated[float, Range(0, 1, "()")]
 _EDGE = 1e-6
 # Steps along the slope adapt towards this share of accepted ones.
 _TARGET = 0.6
@@ -74,30 +77,26 @@ class DMMG(DynamicSampler):
     def __init__(
         self,
         *,
-        features: int = 20,
-        start_groups: int = 10,
+        features: Width = 20,
+        start_groups: Count = 10,
         lives: Literal["moving", "fixed"] = "moving",
-        mean_groups: float = 10.0,
-        death: float = 0.1,
-        alpha: float = 1.0,
-        beta: float = 1.0,
-        weight_scale: float = 1.0,
-        walk_scale: float = 0.1,
-        life_moves: int = 5,
-        burn_in: int = 1000,
-        sweeps: int = 1000,
-        keep_every: int = 5,
-        draws: int = 1,
+        mean_groups: Positive = 10.0,
+        death: Chance = 0.1,
+        alpha: Positive = 1.0,
+        beta: Positive = 1.0,
+        weight_scale: Positive = 1.0,
+        walk_scale: Positive = 0.1,
+        life_moves: CountOrZero = 5,
+        burn_in: CountOrZero = 1000,
+        sweeps: Count = 1000,
+        keep_every: Count = 5,
+        draws: Count = 1,
         **settings,
     ):
         super().__init__(
             features=features, burn_in=burn_in, sweeps=sweeps, keep_every=keep_every, draws=draws,
             weight_scale=weight_scale, **settings,
         )  # fmt: skip
-        require_positive(start_groups=start_groups, mean_groups=mean_groups, alpha=alpha, beta=beta)
-        require_positive(walk_scale=walk_scale)
-        if not 0 < death < 1:
-            raise ConfigError(f"model.death={death} must lie between 0 and 1")
         if start_groups > features:
             raise ConfigError(f"model.start_groups={start_groups} is more than model.features={features}")
         self.start_groups, self.lives, self.mean_groups, self.death = start_groups, lives, mean_groups, death

@@ -35,7 +35,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from dynbench.errors import DataError, require_positive
+from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent_features import kernels
 from dynbench.models.latent_features.arrays import (
@@ -49,6 +49,7 @@ from dynbench.models.latent_features.arrays import (
 from dynbench.models.latent_features.base import Chain, FeatureSampler, new_generator
 from dynbench.models.static.graph import require_fewer
 from dynbench.models.static.groups import spectral_groups
+from dynbench.ranges import Count, CountOrZero, Positive, Width
 
 # Transition probabilities keep this distance from 0 and 1.
 _EDGE = 1e-9
@@ -64,9 +65,8 @@ class DynamicSampler(FeatureSampler):
         **settings: Those of :class:`~dynbench.models.latent_features.base.FeatureSampler`.
     """
 
-    def __init__(self, *, features: int, warm_start: bool = True, warm_burn_in: int = 0, **settings):
+    def __init__(self, *, features: Width, warm_start: bool = True, warm_burn_in: CountOrZero = 0, **settings):
         super().__init__(**settings)
-        require_positive(features=features)
         self.features, self.warm_start, self.warm_burn_in = features, warm_start, warm_burn_in
         self.links: np.ndarray | None = None
 
@@ -123,20 +123,19 @@ class DRIFT(DynamicSampler):
     def __init__(
         self,
         *,
-        features: int = 15,
-        gamma: float = 3.0,
-        delta: float = 1.0,
-        constant_moves: int = 5,
-        burn_in: int = 300,
-        sweeps: int = 300,
-        keep_every: int = 10,
-        draws: int = 10,
+        features: Width = 15,
+        gamma: Positive = 3.0,
+        delta: Positive = 1.0,
+        constant_moves: Count = 5,
+        burn_in: CountOrZero = 300,
+        sweeps: Count = 300,
+        keep_every: Count = 10,
+        draws: Count = 10,
         **settings,
     ):
         super().__init__(
             features=features, burn_in=burn_in, sweeps=sweeps, keep_every=keep_every, draws=draws, **settings
         )
-        require_positive(gamma=gamma, delta=delta)
         self.gamma, self.delta, self.constant_moves = gamma, delta, constant_moves
 
     def start(self, num_nodes: int) -> Chain:

@@ -39,13 +39,14 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from dynbench.errors import DataError, require_positive
+from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent_features import kernels
 from dynbench.models.latent_features.arrays import adapted, effects_of, links_array, logits_of, sample_constant
 from dynbench.models.latent_features.base import Chain, FeatureSampler, new_generator
 from dynbench.models.static.graph import require_fewer
 from dynbench.models.static.groups import spectral_groups
+from dynbench.ranges import Count, CountOrZero, Width
 
 
 class LFRM(FeatureSampler):
@@ -66,18 +67,17 @@ class LFRM(FeatureSampler):
     def __init__(
         self,
         *,
-        max_features: int = 100,
+        max_features: Width = 100,
         start: Literal["groups", "random"] = "groups",
-        start_features: int = 10,
+        start_features: Count = 10,
         snapshots: Literal["last", "all"] = "last",
-        constant_moves: int = 5,
-        burn_in: int = 200,
-        sweeps: int = 800,
-        keep_every: int = 10,
+        constant_moves: Count = 5,
+        burn_in: CountOrZero = 200,
+        sweeps: Count = 800,
+        keep_every: Count = 10,
         **settings,
     ):
         super().__init__(burn_in=burn_in, sweeps=sweeps, keep_every=keep_every, **settings)
-        require_positive(max_features=max_features, start_features=start_features)
         self.max_features, self.starting, self.start_features = max_features, start, start_features
         self.snapshots, self.constant_moves = snapshots, constant_moves
         self.links: np.ndarray | None = None

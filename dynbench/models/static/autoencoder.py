@@ -11,13 +11,14 @@ from torch import Tensor
 
 from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Selection, Trainer
-from dynbench.errors import ConfigError, require_positive
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.gradient import GradientModel
 from dynbench.models.static.graph import StaticGraph
 from dynbench.models.static.link_loss import LinkLoss
 from dynbench.nn.graph_conv import gcn_edges
 from dynbench.nn.graph_encoder import GraphEncoder, SparseRows
+from dynbench.ranges import Count, Dropout, Positive
 
 
 class LinkAutoencoder(GradientModel):
@@ -49,17 +50,16 @@ class LinkAutoencoder(GradientModel):
         self,
         *,
         hidden: Sequence[int] = (32,),
-        dropout: float = 0.0,
-        learning_rate: float = 0.01,
-        epochs: int = 200,
+        dropout: Dropout = 0.0,
+        learning_rate: Positive = 0.01,
+        epochs: Count = 200,
         masked: Literal["both", "one_direction", "none"] = "both",
         weighted: bool = True,
         features: bool = True,
         snapshots: Literal["all", "last"] = "all",
-        judge_every: int | None = None,
+        judge_every: Count | None = None,
     ):
         super().__init__()
-        require_positive(learning_rate=learning_rate, epochs=epochs, judge_every=judge_every)
         if not hidden:
             raise ConfigError("model.hidden is empty; the encoder needs one hidden layer at least")
         self.hidden, self.dropout, self.learning_rate, self.epochs = tuple(hidden), dropout, learning_rate, epochs

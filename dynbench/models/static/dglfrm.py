@@ -52,11 +52,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dynbench.errors import ConfigError, require_positive
+from dynbench.errors import ConfigError
 from dynbench.models.static.autoencoder import LinkAutoencoder
 from dynbench.models.static.graph import require_fewer
 from dynbench.models.static.link_loss import AttributeLoss, with_constant
 from dynbench.nn import stick_breaking as sticks
+from dynbench.ranges import Count, Dropout, Positive, Width
 
 
 class Posterior(NamedTuple):
@@ -130,24 +131,22 @@ class DGLFRM(LinkAutoencoder):
     def __init__(
         self,
         *,
-        communities: int = 50,
-        alpha: float = 10.0,
+        communities: Width = 50,
+        alpha: Positive = 10.0,
         decoder: Literal["deep", "shallow"] = "deep",
         reconstruct: bool = True,
         binarize: bool = True,
         v_sampling: Literal["per_node", "global"] = "per_node",
-        temperature: float = 1.0,
-        prior_temperature: float = 0.5,
-        draws: int = 5,
+        temperature: Positive = 1.0,
+        prior_temperature: Positive = 0.5,
+        draws: Count = 5,
         scoring: Literal["draws", "mean"] = "draws",
-        dropout: float = 0.5,
-        epochs: int = 500,
+        dropout: Dropout = 0.5,
+        epochs: Count = 500,
         hidden: Sequence[int] = (32,),
         **settings,
     ):
         super().__init__(dropout=dropout, epochs=epochs, hidden=hidden, **settings)
-        require_positive(communities=communities, alpha=alpha, draws=draws)
-        require_positive(temperature=temperature, prior_temperature=prior_temperature)
         self.communities, self.alpha, self.decoding = communities, alpha, decoder
         self.reconstruct, self.binarize, self.v_sampling = reconstruct, binarize, v_sampling
         self.temperatures = (temperature, prior_temperature)

@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dynbench.models.static.dglfrm import DGLFRM, Decoder
+from dynbench.ranges import Width
 
 
 class DGLFRMB(DGLFRM):
@@ -39,7 +40,7 @@ class DGLFRMB(DGLFRM):
     start_shift = 0.01
 
     def __init__(
-        self, *, communities: int = 100, decoder: Literal["deep", "shallow", "bilinear"] = "deep", **settings
+        self, *, communities: Width = 100, decoder: Literal["deep", "shallow", "bilinear"] = "deep", **settings
     ):  # fmt: skip
         super().__init__(communities=communities, **settings)
         self.decoding = decoder

@@ -42,12 +42,13 @@ from torch import Tensor
 
 from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Trainer
-from dynbench.errors import RunError, require_positive
+from dynbench.errors import RunError
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.models.static.graph import StaticGraph, require_fewer
 from dynbench.models.static.groups import spectral_groups
 from dynbench.models.static.known import Known
+from dynbench.ranges import Count, Positive, Width
 
 # Pairs whose numbers are held at once.
 _BLOCK = 4_000_000
@@ -72,15 +73,13 @@ class OSBM(Model):
     def __init__(
         self,
         *,
-        communities: int = 10,
-        scale: float = 3.0,
-        sweeps: int = 60,
-        parts: int = 10,
-        weight_steps: int = 2,
+        communities: Width = 10,
+        scale: Positive = 3.0,
+        sweeps: Count = 60,
+        parts: Count = 10,
+        weight_steps: Count = 2,
         snapshots: Literal["all", "last"] = "all",
     ):
-        require_positive(communities=communities, scale=scale, sweeps=sweeps, parts=parts)
-        require_positive(weight_steps=weight_steps)
         self.communities, self.weight_scale, self.sweeps, self.parts = communities, scale, sweeps, parts
         self.weight_steps, self.snapshots = weight_steps, snapshots
         self.tau = self.weights = torch.zeros(0, 0)

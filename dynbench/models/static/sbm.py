@@ -40,12 +40,13 @@ from torch import Tensor
 
 from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Trainer
-from dynbench.errors import ConfigError, require_positive
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.models.static.graph import StaticGraph, require_fewer
 from dynbench.models.static.groups import spectral_groups
 from dynbench.models.static.known import Known
+from dynbench.ranges import Count, Positive
 
 
 class Posterior(NamedTuple):
@@ -131,12 +132,11 @@ class SBM(Model):
         self,
         *,
         blocks: Sequence[int] = (5, 10, 20, 50),
-        starts: int = 3,
-        sweeps: int = 200,
-        tolerance: float = 1e-2,
+        starts: Count = 3,
+        sweeps: Count = 200,
+        tolerance: Positive = 1e-2,
         snapshots: Literal["all", "last"] = "all",
     ):
-        require_positive(starts=starts, sweeps=sweeps, tolerance=tolerance)
         if not blocks or min(blocks) < 1:
             raise ConfigError(f"model.blocks={list(blocks)}; name numbers of blocks, each at least 1")
         self.blocks, self.starts, self.sweeps, self.tolerance = tuple(blocks), starts, sweeps, tolerance

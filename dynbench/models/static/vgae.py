@@ -30,9 +30,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dynbench.errors import require_positive
 from dynbench.models.static.autoencoder import LinkAutoencoder
 from dynbench.nn.stick_breaking import normal_kl
+from dynbench.ranges import Width
 
 
 class VGAE(LinkAutoencoder):
@@ -50,13 +50,12 @@ class VGAE(LinkAutoencoder):
     def __init__(
         self,
         *,
-        dim: int = 16,
+        dim: Width = 16,
         hidden: Sequence[int] = (32,),
         masked: Literal["both", "one_direction", "none"] = "none",
         **settings,
     ):
         super().__init__(hidden=hidden, masked=masked, **settings)
-        require_positive(dim=dim)
         self.dim = dim
 
     def build(self, nodes: int, features: int) -> None:
