@@ -10,12 +10,14 @@ import numpy as np
 from dynbench.data import facts
 from dynbench.data.arrays import check_rows, read_npz
 from dynbench.data.events import RawEvents
-from dynbench.data.textfiles import Columns, read_table
+from dynbench.data.textfiles import Columns, column_names, read_table
 from dynbench.errors import DataError
 
 STEMS = ("edges", "snapshots", "nodes", "labels")
 # Features of nodes and of events (rows of `edges`).
 ARRAYS = ("features", "edge_features")
+# A file with these columns only is a graph without times: one snapshot. Any other column may be a misspelt "t".
+_TIMELESS = {"src", "dst", "weight", "rel"}
 
 
 def find(folder: Path, stem: str) -> Path | None:
@@ -85,17 +87,23 @@ def _by_stem(files: list[Path]) -> dict[str, Path]:
 
 
 def _read_edges(path: Path, by_stem: dict[str, Path]) -> RawEvents:
-    table = read_table(path, ("src", "dst", "t"), ("weight", "snapshot", "rel"))
-    raw = RawEvents(table.integers("src"), table.integers("dst"), table.times("t"))
+    plain = {"src", "dst"} <= column_names(path) <= _TIMELESS
+    timeless = plain and not path.name.startswith("snapshots.")
+    table = read_table(path, ("src", "dst") if timeless else ("src", "dst", "t"), ("weight", "snapshot", "rel"))
+    src, dst = table.integers("src"), table.integers("dst")
+    never = np.zeros(len(src), dtype=np.int64)
+    raw = RawEvents(src, dst, never, snapshot=never) if timeless else RawEvents(src, dst, table.times("t"))
     raw.weight = table.floats("weight") if "weight" in table else None
     raw.relation = table.integers("rel") if "rel" in table else None
-    raw.snapshot = table.integers("snapshot") if "snapshot" in table else None
+    raw.snapshot = table.integers("snapshot") if "snapshot" in table else raw.snapshot
     highest = int(max(raw.src.max(), raw.dst.max()))
     raw.num_nodes = highest + 1
     if "nodes" in by_stem:
         raw.num_nodes = _count_nodes(by_stem["nodes"], path, highest)
     elif "edges" in by_stem and path != by_stem["edges"]:
         raw.num_nodes = max(raw.num_nodes, _read_edges(by_stem["edges"], {}).num_nodes)
+    elif timeless and "labels" in by_stem:
+        raw.num_nodes = max(raw.num_nodes, _count_labelled(by_stem["labels"]))
     if "features" in by_stem:
         raw.node_features = check_rows(read_npz(by_stem["features"]), raw.num_nodes, "nodes", by_stem["features"])
     if "edge_features" in by_stem and path == by_stem.get("edges"):
@@ -113,6 +121,11 @@ def _count_nodes(nodes: Path, edges: Path, highest: int) -> int:
     if highest > ids.max():
         raise DataError(f"{edges}: node {highest} occurs, but {nodes.name} ends at {ids.max()}; add it there")
     return int(ids.max()) + 1
+
+
+def _count_labelled(labels: Path) -> int:
+    """Nodes of a graph without times, of which some may have no edge and yet a class."""
+    return int(read_table(labels, ("id",)).integers("id").max()) + 1
 
 
 def _read_labels(path: Path, num_nodes: int) -> np.ndarray:

@@ -57,6 +57,7 @@ class FileDataset(Dataset):
         span: With ``window``: only events within this time from the first one.
         seconds: Seconds per unit of time; ``None`` if time only counts steps.
         path: Folder or CSV file to read instead of looking for one.
+        folder: Another name of the folder looked for.
         files: Upstream files, each with ``name``, ``url``, ``sha256`` and, for archives, ``member``.
         expected: Statistics the data must have.
         native: Settings under which the cut-dependent part of ``expected`` holds.
@@ -77,6 +78,7 @@ class FileDataset(Dataset):
         span: Duration | None = None,
         seconds: Positive | None = 1.0,
         path: Place | None = None,
+        folder: Name | None = None,
         files: list | None = None,
         expected: dict | None = None,
         native: dict | None = None,
@@ -86,6 +88,7 @@ class FileDataset(Dataset):
         where: Locations | None = None,
     ) -> None:
         self.name, self.reader, self.path = name, reader, path
+        self.folders = [name, *([folder] if folder else [])]
         self.directed, self.bipartite, self.seconds = directed, bipartite, seconds
         self.events_directed = directed if events_directed is None else events_directed
         self.window, self.span = window, span
@@ -157,7 +160,7 @@ class FileDataset(Dataset):
     def _resolve(self) -> _Source:
         if self.path is not None:
             return self._at_path(Path(self.path).expanduser())
-        for folder in self.where.user_folders(self.name):
+        for folder in self._user_folders():
             if canonical.is_canonical(folder):
                 files = canonical.files_of(folder)
                 return _Source("user folder", files, canonical.reader_of(files))
@@ -168,6 +171,9 @@ class FileDataset(Dataset):
         if found := self._downloaded():
             return _Source("cache", found, find_reader(self.reader))
         return _Source("download", self._download(), find_reader(self.reader))
+
+    def _user_folders(self) -> list[Path]:
+        return [found for name in self.folders for found in self.where.user_folders(name)]
 
     def _at_path(self, path: Path) -> _Source:
         if not path.exists():
@@ -211,7 +217,7 @@ class FileDataset(Dataset):
         return [fetch(self.name, file, folder, self.where.progress) for file in self.files]
 
     def _nowhere(self) -> str:
-        folders = [*self.where.user_folders(self.name), self.where.downloads(self.name)]
+        folders = [*self._user_folders(), self.where.downloads(self.name)]
         looked = f"dataset '{self.name}' is not available; looked in {', '.join(map(str, folders))}."
         if self.unavailable:
             return f"{looked} It cannot be downloaded: {self.unavailable}"

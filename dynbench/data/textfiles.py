@@ -205,6 +205,17 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
     return Columns(path, text, names, [header.index(name) for name in names], skip=header_line)
 
 
+def column_names(path: Path) -> set[str]:
+    """The fields of the first line of a CSV file that is not empty; none if the file cannot be read."""
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            first = next((line for line in file if line.strip()), "")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error):
+        return set()
+    return {field.strip().strip('"') for field in first.split(",")}
+
+
 def read_columns(path: Path, names: Sequence[str], where: Sequence[int], comment: str | None = None) -> Columns:
     """Read columns of a file without header whose fields are separated by white space.
 

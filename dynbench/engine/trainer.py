@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from dynbench.contract import Selector
 from dynbench.engine.processes import is_main_process
+from dynbench.engine.sweeps import Resumable, Sweeps, random_state, save_tensors, set_random_state
 from dynbench.errors import ConfigError, RunError
 
 # Lightning announces every fit on several lines; a run has dozens of fits.
@@ -50,7 +51,7 @@ class Selection:
     patience: int
 
 
-class Trainer:
+class Trainer(Sweeps):
     """Runs gradient training on the devices that the trainer group names.
 
     Args:
@@ -183,7 +184,7 @@ class Trainer:
     def _path(self, name: str) -> Path | None:
         return None if self._folder is None else self._folder / f"{self._key}-{name}"
 
-    def _keep(self, module: pl.LightningModule, call: int, checkpoint: Path | None) -> None:
+    def _keep(self, module: Resumable, call: int, checkpoint: Path | None) -> None:
         """Remember that this call is complete, unless that was done a moment ago."""
         done = self._path("done.pt")
         if done is None or not is_main_process():
@@ -197,7 +198,7 @@ class Trainer:
         if checkpoint.is_file():
             checkpoint.unlink()
 
-    def _skip(self, module: pl.LightningModule, call: int) -> bool:
+    def _skip(self, module: Resumable, call: int) -> bool:
         """Whether an earlier process completed this call; the last such call brings back its outcome."""
         done = self._path("done.pt")
         if done is None or not done.is_file():
@@ -356,25 +357,3 @@ class _RandomState(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         set_random_state(self._start)
-
-
-def random_state() -> dict[str, Any]:
-    """The state of torch's generators, as plain tensors."""
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Go back to a state of torch's generators."""
-    torch.set_rng_state(state["cpu"].cpu())
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
-
-
-def save_tensors(content: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values, whole or not at all; read them back with ``torch.load(weights_only=True)``."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        torch.save(content, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

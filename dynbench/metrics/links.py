@@ -147,6 +147,19 @@ class PooledMetrics(BlockMetric):
         return []
 
 
+class PairMetrics(PooledMetrics):
+    """AUC and average precision over all pairs of all blocks, of a model that has not diverged."""
+
+    def update(self, block: Block, answer: Tensor) -> None:
+        """Add the ``(Q,)`` scores of a block.
+
+        Raises:
+            RunError: If a score is NaN or infinite.
+        """
+        require_finite(answer, block.step)
+        super().update(block, answer)
+
+
 class FoldMetrics(BlockMetric):
     """Accumulates scored pairs of a validation and a test fold, and measures the pooled folds.
 

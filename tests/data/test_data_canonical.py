@@ -89,10 +89,25 @@ def test_span_without_window(folder, where):
         _custom(folder, where, span="3d").load()
 
 
+def test_a_graph_without_times_is_one_snapshot(folder, where):
+    (folder / "edges.csv").write_text("dst,src\n1,0\n2,1\n0,1\n")
+    (folder / "labels.csv").write_text("id,label\n0,1\n4,0\n")
+    np.savez(folder / "features.npz", features=np.eye(5, 2))
+    graph = _custom(folder, where, directed=False).load("snapshots")
+    assert (graph.num_steps, graph.num_nodes) == (1, 5)
+    assert [graph.src.tolist(), graph.dst.tolist(), graph.time.tolist()] == [[0, 1], [1, 2], [0, 0]]
+    assert graph.node_labels.tolist() == [1, -1, -1, -1, 0]
+    assert graph.node_features.shape == (5, 2)
+    (folder / "snapshots.csv").write_text("src,dst\n0,1\n")
+    (folder / "edges.csv").unlink()
+    with pytest.raises(DataError, match="no column 't'"):
+        _custom(folder, where).load("snapshots")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("src,dst\n0,1\n", r"edges\.csv, line 1: no column 't'; the header must name src, dst, t \(found src, dst\)"),
+        ("src,dst,time\n0,1,5\n", r"edges\.csv, line 1: no column 't'; the header must name src, dst, t \(found src, "),
         ("src;dst;t\n0;1;2\n", r"line 1: no column 'src'.*\(found src;dst;t\)"),
         ("src,dst,t\n0,1,5\n0,1.5,6\n", "line 3: 'dst' is 1.5, which is not a whole number"),
         ("src,dst,t\n0,1,5\n\n-2,1,6\n", "line 4: 'src' is -2, which is below 0"),

@@ -1,0 +1,106 @@
+"""Iterations that are no gradient steps: sweeps of a sampler, counted, shown and taken up again as fits are."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from tqdm import tqdm
+
+from dynbench.engine.processes import is_main_process
+
+
+class Resumable(Protocol):
+    """What can be taken up between two sweeps."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that the next sweep goes on from."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
+        """Go back to such a state."""
+
+
+class Sweeps:
+    """The part of the Trainer that runs sweeps."""
+
+    steps: int
+    seconds: float
+
+    def sweeps(self, sampler: Resumable, count: int) -> Iterator[int]:
+        """Count the sweeps of a sampler, or the rounds of another iteration, with a progress bar and checkpoints.
+
+        What an earlier, interrupted process has completed is not repeated, and what it left half-way is taken up where
+        its last checkpoint stands.
+
+        Args:
+            sampler: Its state is kept between two sweeps, together with that of torch's global random numbers.
+            count: Number of sweeps.
+
+        Yields:
+            The number of each sweep, from 0.
+        """
+        call, self._call = self._call, self._call + 1
+        if self._skip(sampler, call):
+            return
+        kept, first = self._path(f"{call}.sweeps"), 0
+        if kept is not None and kept.is_file():
+            found = torch.load(kept, weights_only=True)
+            sampler.load_state_dict(found["state"])
+            set_random_state(found["random"])
+            first = found["sweep"]
+        started = saved = time.monotonic()
+        shown = self._progress and is_main_process()
+        bar = tqdm(
+            total=count, initial=first, desc=self._name, unit="sweep", leave=False,
+            mininterval=0.2, disable=None if shown else True,
+        )  # fmt: skip
+        with bar:
+            for sweep in range(first, count):
+                yield sweep
+                bar.update()
+                if kept is not None and is_main_process() and time.monotonic() - saved > self._checkpoint_seconds:
+                    content = {"sweep": sweep + 1, "state": dict(sampler.state_dict()), "random": random_state()}
+                    save_tensors(content, kept)
+                    saved = time.monotonic()
+        self.seconds += time.monotonic() - started
+        self.steps += count
+        self._keep(sampler, call, kept)
+
+    @abstractmethod
+    def _path(self, name: str) -> Path | None:
+        """A file of this fit, or ``None`` where nothing is kept."""
+
+    @abstractmethod
+    def _skip(self, module: Resumable, call: int) -> bool:
+        """Whether an earlier process completed this call."""
+
+    @abstractmethod
+    def _keep(self, module: Resumable, call: int, checkpoint: Path | None) -> None:
+        """Remember that this call is complete."""
+
+
+def random_state() -> dict[str, Any]:
+    """The state of torch's generators, as plain tensors."""
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Go back to a state of torch's generators."""
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
+
+
+def save_tensors(content: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values, whole or not at all; read them back with ``torch.load(weights_only=True)``."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Binary latent features, static and dynamic, inferred by Markov chain Monte Carlo."""

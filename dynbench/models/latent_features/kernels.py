@@ -1,0 +1,376 @@
+"""Compiled steps for links whose logit is bilinear in binary features, ``z_i W z_j + c`` and what resembles it.
+
+Arrays have a first axis of *sides*: an undirected graph has one; a directed one has two, of which the second is the
+first seen from the targets, so that a node's row holds all its pairs on either side. Then comes an axis of steps, of
+which a static graph has one.
+
+* ``links (S, T, N, N) int8``: 1 for a link, 0 for none, -1 where nothing is known, as on the diagonal.
+* ``features (T, N, K) uint8``, ``weights (K, K)``, symmetric for an undirected graph.
+* ``logits (S, T, N, N) float32`` and ``effects (S, T, K, N)``, what each feature adds to the logits of a node's row;
+  both are kept up to date by every step.
+
+All compiled functions stand in one file: numba keeps compiled code, and notices edits of a function's own file only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+# Beyond this logit the other outcome has a probability of e^-40, which no sum in double precision notices.
+LARGE = 40.0
+# Factors between 1 and 2 whose product is taken before its logarithm; 2^512 is far from overflow.
+FACTORS = 512
+# Pairs gathered before their likelihood is taken.
+_ROOM = 4096
+
+
+@njit(inline="always")
+def exp_minus(a: float) -> float:
+    """``e^-a`` for ``0 <= a <= 40`` to seven digits, in operations that a compiler can run on many numbers at once."""
+    u = -a / 256.0
+    e = 1 + u * (1 + u * (1 / 2 + u * (1 / 6 + u * (1 / 24 + u * (1 / 120 + u / 720)))))
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    return e * e
+
+
+@njit(fastmath=True, cache=True)
+def _few(x: np.ndarray, y: np.ndarray, change: np.ndarray, factor: float) -> float:
+    """:func:`row_likelihood` of at most ``FACTORS`` pairs: one plain loop, which runs on many numbers at once."""
+    product, linear = 1.0, 0.0
+    for j in range(len(x)):
+        logit, link = x[j] + factor * change[j], np.float64(y[j])
+        known = 1.0 if link >= 0.0 else 0.0
+        product *= 1.0 + known * exp_minus(min(abs(logit), LARGE))
+        linear += known * (link * logit - max(logit, 0.0))
+    return linear - math.log(product)
+
+
+@njit(cache=True)
+def row_likelihood(x: np.ndarray, y: np.ndarray, change: np.ndarray, factor: float) -> float:
+    """Sum over pairs of ``y l - log(1 + e^l)`` with ``l = x + factor change``; pairs with ``y < 0`` add nothing."""
+    count, total = len(x), 0.0
+    for start in range(0, count, FACTORS):
+        stop = min(count, start + FACTORS)
+        total += _few(x[start:stop], y[start:stop], change[start:stop], factor)
+    return total
+
+
+@njit(cache=True)
+def node_likelihood(
+    links: np.ndarray, logits: np.ndarray, t: int, node: int, effects: np.ndarray, feature: int, factor: float
+) -> float:
+    """Log-likelihood of all pairs of a node in step ``t``, with ``factor`` times a feature added to it."""
+    total = 0.0
+    for side in range(len(links)):
+        total += row_likelihood(logits[side, t, node], links[side, t, node], effects[side, t, feature], factor)
+    return total
+
+
+@njit(cache=True)
+def flip(
+    logits: np.ndarray, t: int, node: int, feature: int, effects: np.ndarray, weights: np.ndarray, sign: float
+) -> None:
+    """Add ``sign`` times a feature to a node in step ``t``: to its logits, and to its part in others' effects."""
+    sides, nodes = logits.shape[0], logits.shape[3]
+    for side in range(sides):
+        # Twice over on the diagonal, where nothing is known anyway.
+        for j in range(nodes):
+            logits[side, t, node, j] += sign * effects[side, t, feature, j]
+        for j in range(nodes):
+            logits[sides - 1 - side, t, j, node] += sign * effects[side, t, feature, j]
+    for k in range(len(weights)):
+        effects[0, t, k, node] += sign * weights[k, feature]
+        if sides == 2:
+            effects[1, t, k, node] += sign * weights[feature, k]
+
+
+@njit(cache=True)
+def _members(features: np.ndarray, t: int, k: int, m: int, members: np.ndarray) -> int:
+    """Write the nodes that have one of two features into ``members``; their number."""
+    count = 0
+    for i in range(features.shape[1]):
+        if features[t, i, k] or features[t, i, m]:
+            members[count] = i
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def _times(features: np.ndarray, t: int, i: int, j: int, k: int, m: int, directed: bool) -> float:
+    """How often the weight of features ``k`` and ``m`` counts in the logit of a pair."""
+    factor = 1.0 * (features[t, i, k] and features[t, j, m])
+    if not directed and k != m:
+        factor += 1.0 * (features[t, i, m] and features[t, j, k])
+    return factor
+
+
+@njit(cache=True)
+def _gain(x: np.ndarray, y: np.ndarray, change: np.ndarray, move: float, count: int) -> float:
+    """What the likelihood of the gathered pairs gains when a weight moves."""
+    x, y, change = x[:count], y[:count], change[:count]
+    return row_likelihood(x, y, change, move) - row_likelihood(x, y, change, 0.0)
+
+
+@njit(cache=True)
+def sample_weights(
+    rng: np.random.Generator, links: np.ndarray, features: np.ndarray, logits: np.ndarray, weights: np.ndarray,
+    active: int, scale: float, step: float,
+) -> tuple[int, int]:  # fmt: skip
+    """One Metropolis step for every weight of the first ``active`` features, with prior ``N(0, scale^2)``.
+
+    Effects are not kept up to date.
+
+    Returns:
+        How many proposals were accepted, and how many were made.
+    """
+    sides, steps, nodes = links.shape[0], links.shape[1], links.shape[2]
+    directed = sides == 2
+    members = np.empty(nodes, np.int64)
+    x, y, change = np.empty(_ROOM), np.empty(_ROOM), np.empty(_ROOM)
+    accepted = made = 0
+    for k in range(active):
+        for m in range(0 if directed else k, active):
+            old, move = weights[k, m], step * rng.standard_normal()
+            gain = (old * old - (old + move) * (old + move)) / (2 * scale * scale)
+            found = 0
+            for t in range(steps):
+                count = _members(features, t, k, m, members)
+                for at in range(count):
+                    i = members[at]
+                    for to in range(0 if directed else at + 1, count):
+                        j = members[to]
+                        if links[0, t, i, j] < 0:
+                            continue
+                        factor = _times(features, t, i, j, k, m, directed)
+                        if factor == 0.0:
+                            continue
+                        x[found], y[found], change[found] = logits[0, t, i, j], links[0, t, i, j], factor
+                        found += 1
+                        if found == _ROOM:
+                            gain += _gain(x, y, change, move, found)
+                            found = 0
+            gain += _gain(x, y, change, move, found)
+            made += 1
+            if not math.log(rng.random()) < gain:
+                continue
+            accepted += 1
+            weights[k, m] = old + move
+            if not directed:
+                weights[m, k] = old + move
+            for t in range(steps):
+                count = _members(features, t, k, m, members)
+                for at in range(count):
+                    i = members[at]
+                    for to in range(count):
+                        j = members[to]
+                        factor = _times(features, t, i, j, k, m, directed)
+                        logits[0, t, i, j] += move * factor
+                        if directed:
+                            logits[1, t, j, i] += move * factor
+    return accepted, made
+
+
+@njit(cache=True)
+def likelihood_at(links: np.ndarray, logits: np.ndarray, shift: float) -> float:
+    """Log-likelihood of all pairs, each counted once, with ``shift`` added to every logit."""
+    sides, steps, nodes = links.shape[0], links.shape[1], links.shape[2]
+    total, ones = 0.0, np.ones(nodes)
+    for t in range(steps):
+        for i in range(nodes):
+            total += row_likelihood(logits[0, t, i], links[0, t, i], ones, shift)
+    return total if sides == 2 else 0.5 * total
+
+
+@njit(cache=True)
+def filtered(likelihood: np.ndarray, on: np.ndarray, stay: np.ndarray, out: np.ndarray) -> float:
+    """Forward filtering of a chain that starts from 0.
+
+    Args:
+        likelihood: ``(T, 2)`` log-likelihoods of what is seen at each step, given the state.
+        on, stay: ``(T,)`` probabilities of going to 1 at each step, from 0 and from 1.
+        out: ``(T, 2)``, filled with the probabilities of the state given what was seen up to each step.
+
+    Returns:
+        The log-likelihood of all that was seen.
+    """
+    total, zero, one = 0.0, 1.0, 0.0
+    for t in range(len(likelihood)):
+        ahead_one = zero * on[t] + one * stay[t]
+        ahead_zero = zero * (1 - on[t]) + one * (1 - stay[t])
+        high = max(likelihood[t, 0], likelihood[t, 1])
+        zero = ahead_zero * math.exp(likelihood[t, 0] - high)
+        one = ahead_one * math.exp(likelihood[t, 1] - high)
+        total += high + math.log(zero + one)
+        zero, one = zero / (zero + one), one / (zero + one)
+        out[t, 0], out[t, 1] = zero, one
+    return total
+
+
+@njit(cache=True)
+def sample_chain(
+    rng: np.random.Generator,
+    likelihood: np.ndarray,
+    on: np.ndarray,
+    stay: np.ndarray,
+    room: np.ndarray,
+    states: np.ndarray,
+) -> None:
+    """Draw the states ``(T,) uint8`` of a chain from their joint posterior; ``room`` is ``(T, 2)``."""
+    filtered(likelihood, on, stay, room)
+    last = len(likelihood) - 1
+    states[last] = rng.random() < room[last, 1]
+    for t in range(last - 1, -1, -1):
+        into_one = states[t + 1] == 1
+        from_zero = room[t, 0] * (on[t + 1] if into_one else 1 - on[t + 1])
+        from_one = room[t, 1] * (stay[t + 1] if into_one else 1 - stay[t + 1])
+        states[t] = rng.random() * (from_zero + from_one) < from_one
+
+
+@njit(cache=True)
+def sample_features(
+    rng: np.random.Generator, links: np.ndarray, features: np.ndarray, logits: np.ndarray, weights: np.ndarray,
+    effects: np.ndarray, on: np.ndarray, stay: np.ndarray,
+) -> None:  # fmt: skip
+    """Draw the chain of every feature of every node, one after the other, given all others.
+
+    Args:
+        rng: Source of randomness.
+        links, features, logits, weights, effects: See :mod:`dynbench.models.latent_features.bilinear`; features, logits
+            and effects are changed.
+        on, stay: ``(T, K)`` probabilities of going to 1 at each step, from 0 and from 1.
+    """
+    steps, nodes, count = features.shape
+    likelihood, forward = np.empty((steps, 2)), np.empty((steps, 2))
+    states, current = np.empty(steps, np.uint8), np.empty(steps)
+    for i in range(nodes):
+        for t in range(steps):
+            current[t] = node_likelihood(links, logits, t, i, effects, 0, 0.0)
+        for k in range(count):
+            for t in range(steps):
+                held = features[t, i, k]
+                likelihood[t, held] = current[t]
+                sign = 1.0 - 2.0 * held
+                likelihood[t, 1 - held] = node_likelihood(links, logits, t, i, effects, k, sign)
+            sample_chain(rng, likelihood, on[:, k], stay[:, k], forward, states)
+            for t in range(steps):
+                if states[t] != features[t, i, k]:
+                    flip(logits, t, i, k, effects, weights, 2.0 * states[t] - 1.0)
+                    features[t, i, k] = states[t]
+                    current[t] = likelihood[t, states[t]]
+
+
+@njit(cache=True)
+def _propose(
+    rng: np.random.Generator, features: np.ndarray, effects: np.ndarray, own: np.ndarray, new: int, active: int,
+    scale: float, change: np.ndarray, fresh: np.ndarray,
+) -> None:  # fmt: skip
+    """Draw the weights of ``new`` features of one node, and what changes in its logits when they replace its own.
+
+    ``change (S, 1, 1, N)`` and ``fresh (S, new, active + new)``, the weights as source and as target, are filled.
+    """
+    sides, nodes = effects.shape[0], effects.shape[3]
+    change[:] = 0.0
+    for k in range(active):
+        if own[k]:
+            change[:, 0, 0] -= effects[:, 0, k]
+    for side in range(sides):
+        for number in range(new):
+            for k in range(active + new):
+                fresh[side, number, k] = scale * rng.standard_normal()
+                if k < active:
+                    for j in range(nodes):
+                        change[side, 0, 0, j] += fresh[side, number, k] * features[0, j, k]
+
+
+@njit(cache=True)
+def _drop(
+    features: np.ndarray, weights: np.ndarray, effects: np.ndarray, counts: np.ndarray, k: int, last: int
+) -> None:
+    """Forget feature ``k``; the last one takes its place."""
+    features[0, :, k] = features[0, :, last]
+    weights[k, :] = weights[last, :]
+    weights[:, k] = weights[:, last]
+    effects[:, :, k] = effects[:, :, last]
+    counts[k] = counts[last]
+    features[0, :, last], weights[last, :], weights[:, last], effects[:, :, last], counts[last] = 0, 0.0, 0.0, 0.0, 0
+
+
+@njit(cache=True)
+def sample_buffet(
+    rng: np.random.Generator, links: np.ndarray, features: np.ndarray, logits: np.ndarray, weights: np.ndarray,
+    effects: np.ndarray, counts: np.ndarray, active: int, alpha: float, scale: float,
+) -> int:  # fmt: skip
+    """Draw every feature of every node under an Indian buffet process, and replace features that a node has alone.
+
+    Arrays have room for more features than the ``active`` first ones; what would not fit is refused.
+
+    Args:
+        rng: Source of randomness.
+        links, features, logits, weights, effects: See the module; ``T = 1``.
+        counts: ``(K,)`` nodes that have each feature.
+        active: Features in use.
+        alpha: Concentration of the process.
+        scale: Prior standard deviation of a weight.
+
+    Returns:
+        Features in use now.
+    """
+    sides, nodes, room = links.shape[0], links.shape[2], weights.shape[0]
+    change, own = np.zeros((sides, 1, 1, nodes)), np.zeros(room, np.uint8)
+    for i in range(nodes):
+        current = node_likelihood(links, logits, 0, i, effects, 0, 0.0)
+        alone = 0
+        for k in range(active):
+            held = features[0, i, k]
+            others = counts[k] - held
+            own[k] = others == 0
+            if others == 0:
+                alone += 1
+                continue
+            sign = 1.0 - 2.0 * held
+            flipped = node_likelihood(links, logits, 0, i, effects, k, sign)
+            odds = (math.log(others) - math.log(nodes - others)) * sign + flipped - current  # for a flip
+            if rng.random() * (1.0 + math.exp(-min(max(odds, -500.0), 500.0))) < 1.0:
+                flip(logits, 0, i, k, effects, weights, sign)
+                features[0, i, k] = 1 - held
+                counts[k] += np.int64(sign)
+                current = flipped
+        new = rng.poisson(alpha / nodes)
+        if alone + new == 0 or active - alone + new > room or active + new > room:
+            continue
+        fresh = np.empty((sides, new, active + new))
+        _propose(rng, features, effects, own, new, active, scale, change, fresh)
+        if not math.log(rng.random()) < node_likelihood(links, logits, 0, i, change, 0, 1.0) - current:
+            continue
+        for number in range(new):
+            at = active + number
+            weights[at, : active + new] = fresh[0, number]
+            weights[: active + new, at] = fresh[sides - 1, number]
+            effects[0, 0, at] = 0.0
+            effects[sides - 1, 0, at] = 0.0
+            for k in range(active):
+                for j in range(nodes):
+                    effects[0, 0, at, j] += fresh[0, number, k] * features[0, j, k]
+                    if sides == 2:
+                        effects[1, 0, at, j] += fresh[1, number, k] * features[0, j, k]
+        for number in range(new):
+            flip(logits, 0, i, active + number, effects, weights, 1.0)
+            features[0, i, active + number] = 1
+            counts[active + number] = 1
+        active += new
+        for k in range(active - new - 1, -1, -1):
+            if own[k]:
+                flip(logits, 0, i, k, effects, weights, -1.0)
+                features[0, i, k] = 0
+                active -= 1
+                _drop(features, weights, effects, counts, k, active)
+    return active

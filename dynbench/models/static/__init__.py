@@ -1,0 +1,1 @@
+"""Models of one undirected graph: blocks, latent features and auto-encoders."""

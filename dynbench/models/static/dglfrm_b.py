@@ -1,0 +1,50 @@
+"""DGLFRM-B: DGLFRM with memberships only.
+
+Paper:
+    Mehta, Carin, Rai: Stochastic Blockmodels meet Graph Neural Networks. ICML 2019 (PMLR 97).
+
+Idea:
+    DGLFRM (:mod:`dynbench.models.static.dglfrm`) without strengths: a node belongs to a community or not. With
+    ``decoder: bilinear`` it is the latent feature relational model of Miller, Griffiths and Jordan (2009), inferred by
+    a graph neural network instead of by sampling.
+
+Equations:
+    As for DGLFRM, with ``z_n = b_n``. ``decoder: shallow`` is one linear layer, ``bilinear`` is ``b_n L b_m`` with a
+    symmetric matrix L.
+
+Deviations:
+    Those of DGLFRM.
+
+Reproduction:
+    See results/tables/dglfrm_auc.md and its neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dynbench.models.static.dglfrm import DGLFRM, Decoder
+from dynbench.ranges import Width
+
+
+class DGLFRMB(DGLFRM):
+    """Memberships without strengths.
+
+    Args:
+        communities: Largest number of communities, K.
+        decoder: ``deep`` (two layers), ``shallow`` (one linear layer) or ``bilinear`` (a matrix of communities).
+        **settings: Those of :class:`~dynbench.models.static.dglfrm.DGLFRM`.
+    """
+
+    strengths = False
+    start_shift = 0.01
+
+    def __init__(
+        self, *, communities: Width = 100, decoder: Literal["deep", "shallow", "bilinear"] = "deep", **settings
+    ):  # fmt: skip
+        super().__init__(communities=communities, **settings)
+        self.decoding = decoder
+
+    def new_decoder(self) -> Decoder:
+        """The decoder that ``model.decoder`` names; memberships alone are never their own codes."""
+        return Decoder(self.communities, "linear" if self.decoding == "shallow" else self.decoding)
