@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor
 
-# The most frequent node occurs about so often in a batch: its updates are summed as if nothing had moved in between.
-_REPEATS = 32
+# The most frequent node occurs about so often in a batch: its updates are summed as if nothing had moved in between,
+# which diverges where their number times the rate is large. So at higher rates than the usual one, batches are smaller.
+_REPEATS, _RATE = 32, 0.025
 _BATCH = (256, 1 << 16)
 _PAIRS = 1 << 21  # held at a time
 
@@ -51,7 +52,7 @@ def skip_gram(
     # A table of nodes makes a draw one look-up.
     noise = _table(count**0.75)
     share = (count * kept).max() / (count * kept).sum()
-    batch = int((_REPEATS / share).clamp(*_BATCH))
+    batch = int((_REPEATS / share).clamp(*_BATCH) * min(1.0, _RATE / learning_rate)) or 1
     done, total = 0, epochs * walks.shape[1]
     for _ in range(epochs):
         for part in _portions(walks, window):

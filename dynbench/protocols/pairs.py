@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from dynbench.contract import Queries
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.sampling.pairs import PairIndex, contains_sorted, draw_pairs
+from dynbench.sampling.pairs import PairIndex, contains_sorted, draw_pairs, drawn_distinct
 
 
 @dataclass(frozen=True)
@@ -111,19 +112,15 @@ class PairSplitter:
         """``count`` distinct uniform non-links, in the order in which they were drawn."""
         self._require_room(count, target, known)
         nodes = known.nonzero().squeeze(1)
-        src = dst = torch.empty(0, dtype=torch.long)
-        while len(src) < count:
-            bound = torch.full((2 * count + 16,), len(nodes))
-            more = draw_pairs(nodes, bound, generator)
-            src, dst = torch.cat([src, more[0]]), torch.cat([dst, more[1]])
-            kept = ~self._ever.contains(target, src, dst)
-            if self._negatives == "bipartite":
-                kept &= self._sources()[src] & ~self._sources()[dst]
-            src, dst = src[kept], dst[kept]
-            _, first = np.unique(self._ever.key(0, src, dst).numpy(), return_index=True)
-            first = torch.from_numpy(np.sort(first))
-            src, dst = src[first], dst[first]
-        return src[:count], dst[:count]
+
+        def draw(number: int) -> tuple[Tensor, Tensor]:
+            return draw_pairs(nodes, torch.full((number,), len(nodes)), generator)
+
+        def refused(src: Tensor, dst: Tensor) -> Tensor:
+            linked = self._ever.contains(target, src, dst)
+            return linked if self._negatives == "uniform" else linked | ~self._sources()[src] | self._sources()[dst]
+
+        return drawn_distinct(draw, refused, partial(self._ever.key, 0), count)
 
     def _require_room(self, count: int, target: int, known: Tensor) -> None:
         nodes = int(known.sum())

@@ -23,7 +23,7 @@ from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.links import FoldMetrics, PooledMetrics
 from dynbench.protocols.base import Protocol
-from dynbench.sampling.pairs import PairIndex, draw_non_edges
+from dynbench.sampling.pairs import PairIndex, draw_non_edges, redrawn
 
 # Kinds of queries in Block.groups; 0 stands for non-links.
 REPEATED, NEW = 1, 2
@@ -250,11 +250,14 @@ class _Asker:
 
     def _other_ends(self, target: int, src: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """For each link a non-link with the same source."""
-        nodes = self.graph.num_nodes
-        dst = torch.randint(nodes, (len(src),), generator=generator)
-        for _ in range(1000):
-            bad = self.index.contains(target, src, dst) | (src == dst)
-            if not bool(bad.any()):
-                return src, dst
-            dst[bad] = torch.randint(nodes, (int(bad.sum()),), generator=generator)
+
+        def draw(places: Tensor) -> tuple[Tensor, Tensor]:
+            return src[places], torch.randint(self.graph.num_nodes, (len(places),), generator=generator)
+
+        def refused(src: Tensor, dst: Tensor) -> Tensor:
+            return self.index.contains(target, src, dst) | (src == dst)
+
+        *found, left = redrawn(draw, refused, len(src), tries=1000)
+        if not len(left):
+            return tuple(found)
         raise DataError(f"snapshot {target} has a source that is linked to all nodes; use protocol.negatives=uniform")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -78,27 +79,56 @@ def draw_pairs(pool: Tensor, known: Tensor, generator: torch.Generator | None = 
 
 
 def redrawn(
-    draw: Callable[[int], tuple[Tensor, Tensor]], refused: Callable[[Tensor, Tensor], Tensor], count: int, tries: int
+    draw: Callable[[Tensor], tuple[Tensor, Tensor]], refused: Callable[[Tensor, Tensor], Tensor], count: int, tries: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw pairs, and draw those that are refused again, each in its place.
 
     Args:
-        draw: From a number to that many pairs.
-        refused: From pairs to a ``(Q,) bool`` mask of those that will not do.
-        count: Number of pairs.
+        draw: From ``(q,) long`` places to a pair for each.
+        refused: From pairs to a ``(q,) bool`` mask of those that will not do.
+        count: Number of places.
         tries: Times that anything is drawn again.
 
     Returns:
-        Sources and destinations, and the positions of those that are still refused.
+        Sources and destinations, and the places whose pairs are still refused.
     """
-    src, dst = draw(count)
+    src, dst = draw(torch.arange(count))
     bad = refused(src, dst).nonzero().squeeze(1)
     for _ in range(tries):
         if not len(bad):
             break
-        src[bad], dst[bad] = draw(len(bad))
+        src[bad], dst[bad] = draw(bad)
         bad = bad[refused(src[bad], dst[bad])]
     return src, dst, bad
+
+
+def drawn_distinct(
+    draw: Callable[[int], tuple[Tensor, Tensor]],
+    refused: Callable[[Tensor, Tensor], Tensor],
+    key: Callable[[Tensor, Tensor], Tensor],
+    count: int,
+) -> tuple[Tensor, Tensor]:
+    """Draw pairs until there are enough different ones that will do. There must be as many.
+
+    Args:
+        draw: From a number to that many pairs.
+        refused: From pairs to a ``(Q,) bool`` mask of those that will not do.
+        key: From pairs to one number per different pair.
+        count: Number of pairs.
+
+    Returns:
+        Sources and destinations in the order of the draws.
+    """
+    src = dst = torch.empty(0, dtype=torch.long)
+    while len(src) < count:
+        more = draw(2 * count + 16)
+        src, dst = torch.cat([src, more[0]]), torch.cat([dst, more[1]])
+        kept = ~refused(src, dst)
+        src, dst = src[kept], dst[kept]
+        _, first = np.unique(key(src, dst).numpy(), return_index=True)
+        first = torch.from_numpy(np.sort(first))
+        src, dst = src[first], dst[first]
+    return src[:count], dst[:count]
 
 
 def draw_unlinked(index: PairIndex, step: int, count: int) -> tuple[Tensor, Tensor]:
@@ -108,10 +138,10 @@ def draw_unlinked(index: PairIndex, step: int, count: int) -> tuple[Tensor, Tens
     """
     pool = torch.arange(index.num_nodes, device=index.device)
 
-    def draw(number: int) -> tuple[Tensor, Tensor]:
-        return draw_pairs(pool, torch.full((number,), index.num_nodes, device=index.device))
+    def draw(places: Tensor) -> tuple[Tensor, Tensor]:
+        return draw_pairs(pool, torch.full_like(places, index.num_nodes, device=index.device))
 
-    return redrawn(draw, lambda src, dst: index.contains(step, src, dst), count, tries=100)[:2]
+    return redrawn(draw, partial(index.contains, step), count, tries=100)[:2]
 
 
 def draw_non_edges(
@@ -129,19 +159,13 @@ def draw_non_edges(
     Returns:
         Two ``(count,) long`` tensors in the order of the draws, or ``None`` if there are fewer such pairs.
     """
-    src = dst = torch.empty(0, dtype=torch.long)
     if len(nodes) < 2 or index.room(step, nodes) < count:
-        return (src, dst) if count == 0 else None
-    bound = torch.full((2 * count + 16,), len(nodes))
-    while len(src) < count:
-        more = draw_pairs(nodes, bound, generator)
-        src, dst = torch.cat([src, more[0]]), torch.cat([dst, more[1]])
-        free = ~index.contains(step, src, dst)
-        src, dst = src[free], dst[free]
-        _, first = np.unique(index.key(0, src, dst).numpy(), return_index=True)
-        first = torch.from_numpy(np.sort(first))
-        src, dst = src[first], dst[first]
-    return src[:count], dst[:count]
+        return None if count else (torch.empty(0, dtype=torch.long),) * 2
+
+    def draw(number: int) -> tuple[Tensor, Tensor]:
+        return draw_pairs(nodes, torch.full((number,), len(nodes)), generator)
+
+    return drawn_distinct(draw, partial(index.contains, step), partial(index.key, 0), count)
 
 
 def _uniform_below(bounds: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from reference.counting_slow import History
@@ -13,8 +14,8 @@ from dynbench.contract import Queries
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.decayed_count import DecayedCount
+from dynbench.models.counting.edgebank import quantile
 from dynbench.models.counting.last_snapshot import LastSnapshot
-from dynbench.sampling import adjacency
 from dynbench.testing import make, tiny_graph
 
 CARDS = {name: read_choice("model", name) for name in choices("model")}
@@ -107,15 +108,6 @@ def test_few_queries(name):
         assert torch.equal(model.score(queries[torch.tensor(index, dtype=torch.long)]), whole[index])
 
 
-@pytest.mark.parametrize("name", ["common_neighbors", "adamic_adar", "resource_allocation", "decayed_count"])
-@pytest.mark.parametrize("gather", [1, 7, 50, 100_000])
-def test_chunks_do_not_show(monkeypatch, name, gather):
-    model, queries = fitted(name, tiny_graph()), grid(20, 10)
-    whole = model.score(queries)
-    monkeypatch.setattr(adjacency, "_GATHER", gather)
-    assert torch.equal(model.score(queries), whole)
-
-
 @pytest.mark.parametrize("directed", [False, True])
 @pytest.mark.parametrize("memory", ["recent", "interval", "frequent"])
 def test_memories_of_edgebank(memory, directed):
@@ -125,6 +117,27 @@ def test_memories_of_edgebank(memory, directed):
     got = fitted("edgebank", graph, f"model.memory={memory}").score(queries).tolist()
     assert got == [slow.edgebank(i, j, memory) for i, j in pairs]
     assert 0 < sum(got) < sum(slow.edgebank(i, j) for i, j in pairs)
+
+
+@pytest.mark.parametrize("memory", ["unlimited", "recent", "interval", "frequent"])
+def test_memories_grow_as_they_are_filled_at_once(memory):
+    graph = tiny_graph("events", True)
+    queries = grid(graph.num_nodes, 2000)
+    model = fitted("edgebank", graph.events(0, 50), f"model.memory={memory}")
+    for start in range(50, len(graph), 7):
+        if start % 3:  # not every batch is followed by a question
+            model.score(queries)
+        model.observe(graph.events(start, min(start + 7, len(graph))))
+    assert torch.equal(model.score(queries), fitted("edgebank", graph, f"model.memory={memory}").score(queries))
+
+
+def test_quantiles_of_times_in_parts():
+    draw = np.random.default_rng(0)
+    for dtype in (float, int):
+        time = np.sort(draw.integers(0, 50, 41)).astype(dtype)
+        for cuts in ([], [1, 1, 30], [7, 20, 40]):
+            for share in (0.0, 0.3, 0.85, 1.0):
+                assert quantile(np.split(time, cuts), share) == np.quantile(time, share)
 
 
 @pytest.mark.parametrize("memory", ["unlimited", "recent", "interval", "frequent"])
@@ -140,17 +153,6 @@ def test_settings_of_the_decayed_count():
     expected = [slow.decayed_count(i, j, 0.5, 2.0, 0.25)
                 for i, j in zip(queries.src.tolist(), queries.dst.tolist(), strict=True)]  # fmt: skip
     assert fitted("decayed_count", graph, *overrides).score(queries).tolist() == pytest.approx(expected)
-
-
-def test_adjacency_of_a_history_made_by_hand():
-    graph = TemporalGraph.from_events([0, 1, 2, 0], [1, 0, 2, 1], [0, 1, 1, 2], 4, directed=True, num_steps=3)
-    assert adjacency.weighted_adjacency(graph).toarray().tolist() == [[0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0] * 4]
-    assert adjacency.union_adjacency(graph).toarray().tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [0] * 4, [0] * 4]
-    undirected = TemporalGraph.from_events([0, 0, 2, 0], [1, 1, 2, 1], [0, 1, 1, 2], 4, directed=False, num_steps=3)
-    weight = torch.tensor([1.0, 10.0, 5.0, 100.0])
-    assert adjacency.weighted_adjacency(undirected, weight).toarray().tolist() == [
-        *([0, 111, 0, 0], [111, 0, 0, 0], [0, 0, 5, 0], [0, 0, 0, 0]),
-    ]  # fmt: skip
 
 
 def test_a_silent_last_snapshot_is_the_last_snapshot():

@@ -14,7 +14,8 @@ from dynbench.contract import Queries
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.bas import BAS
-from dynbench.models.latent.nlsm import NLSM, Interaction, interaction_terms, link_logits
+from dynbench.models.latent.interaction import Interaction, interaction_terms, link_logits
+from dynbench.models.latent.nlsm import NLSM
 from dynbench.sampling.pairs import EdgeSampler
 
 

@@ -38,6 +38,14 @@ def test_communities_are_found_at_every_time():
     assert 0 < float(embedding[0, 100].abs().max()) <= 0.5 / 3
 
 
+@pytest.mark.parametrize("rate", [0.05, 0.1])
+def test_higher_rates_do_not_diverge(rate):
+    torch.manual_seed(0)
+    model = Node2Vec(dim=3, learning_rate=rate)
+    model.fit(planted(1)[0], None, None)
+    assert 0.5 < float(model.embeddings.abs().max()) < 3
+
+
 def test_scores_come_from_the_last_snapshot():
     torch.manual_seed(0)
     graph, classes = planted()

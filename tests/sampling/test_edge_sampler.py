@@ -12,7 +12,7 @@ from reference import graphs_slow as slow
 from scipy.stats import chisquare
 
 from dynbench.graph import TemporalGraph
-from dynbench.sampling.pairs import EdgeSampler, PairIndex, contains_sorted, draw_pairs
+from dynbench.sampling.pairs import EdgeSampler, PairIndex, contains_sorted, draw_pairs, drawn_distinct, redrawn
 from dynbench.testing import tiny_graph
 
 STEPS = 6
@@ -156,3 +156,31 @@ def test_a_generator_of_its_own():
     one, other = (draw_pairs(torch.arange(9), bound, torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(torch.stack(one), torch.stack(other))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_refused_is_drawn_again_in_its_place():
+    calls = []
+
+    def draw(places):
+        calls.append(places.tolist())
+        return places.clone(), torch.full_like(places, len(calls))
+
+    src, dst, left = redrawn(draw, lambda src, dst: (dst < 3) & (src != 1), 4, tries=5)
+    assert calls == [[0, 1, 2, 3], [0, 2, 3], [0, 2, 3]]
+    assert src.tolist() == [0, 1, 2, 3]
+    assert dst.tolist() == [3, 1, 3, 3]
+    assert not len(left)
+    *_, left = redrawn(draw, lambda src, dst: src == 2, 4, tries=2)
+    assert left.tolist() == [2]
+
+
+def test_different_pairs_in_the_order_of_their_draws():
+    stream = iter([5, 5, 2, 9, 5, 2, 7, *range(100)])
+
+    def draw(number):
+        src = torch.tensor([next(stream) for _ in range(min(number, 7))])
+        return src, src + 1
+
+    src, dst = drawn_distinct(draw, lambda src, dst: src == 9, lambda src, dst: src, 5)
+    assert src.tolist() == [5, 2, 7, 0, 1]
+    assert torch.equal(dst, src + 1)

@@ -16,13 +16,14 @@ Deviations:
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.models.counting.neighborhood import link_counts
+from dynbench.graph.pairs import Neighborhoods, PairEvents
+from dynbench.models.counting.neighborhood import add_link_counts, link_counts
 from dynbench.models.history import HistoryModel
-from dynbench.sampling.adjacency import entries, shared_neighbors, union_adjacency, weighted_adjacency
 
 
 class DecayedCount(HistoryModel):
@@ -34,22 +35,31 @@ class DecayedCount(HistoryModel):
         degree_weight: Weight of the degree product.
     """
 
+    version = 1
     needs = frozenset({"snapshots"})
 
     def __init__(self, *, decay: float = 0.7, neighbor_weight: float = 0.05, degree_weight: float = 1e-6):
-        super().__init__()
         self.decay, self.neighbor_weight, self.degree_weight = decay, neighbor_weight, degree_weight
 
     def count(self, history: TemporalGraph) -> None:
-        """Decayed counts, union graph and degrees."""
-        age = history.require_steps() - 1 - history.time
-        self.recent = weighted_adjacency(history, self.decay**age)
-        self.union = union_adjacency(history)
-        self.degree = link_counts(history)
+        """When each pair was linked, the neighbours of each node, and its degree."""
+        self.steps = history.require_steps()
+        self.seen, self.union, self.degree = PairEvents(history), Neighborhoods(history), link_counts(history)
+
+    def add(self, events: TemporalGraph) -> None:
+        """Add revealed snapshots to all three."""
+        if len(events):
+            self.seen.append(events)
+            self.union.append(events)
+            add_link_counts(self.degree, events)
+            self.steps = max(self.steps, int(events.time[-1]) + 1)
 
     def score(self, queries: Queries) -> Tensor:
         """The weighted sum, in double precision: the degree term is a millionth of the others."""
         src, dst = queries.src.cpu(), queries.dst.cpu()
-        shared = shared_neighbors(self.union, np.ones(len(self.degree)), src, dst)
-        activity = self.degree[src] * self.degree[dst]
-        return entries(self.recent, src, dst) + self.neighbor_weight * shared + self.degree_weight * activity
+        link, time = self.seen.times(self.seen.key(src, dst))
+        weight = (self.decay ** torch.from_numpy(self.steps - 1 - time)).double().numpy()
+        recent = np.bincount(link, weight, minlength=len(src))
+        shared = np.bincount(self.union.shared(src, dst)[0], minlength=len(src))
+        counted = torch.from_numpy(recent + self.neighbor_weight * shared)
+        return counted + self.degree_weight * (self.degree[src] * self.degree[dst])

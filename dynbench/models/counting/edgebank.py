@@ -36,15 +36,17 @@ Reproduction:
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
+from dynbench.graph.pairs import PairEvents, Spans
 from dynbench.models.history import HistoryModel
-from dynbench.sampling.adjacency import entries, weighted_adjacency
 
 
 class EdgeBank(HistoryModel):
@@ -54,53 +56,86 @@ class EdgeBank(HistoryModel):
         memory: Which pairs are kept: ``unlimited``, ``recent``, ``interval`` or ``frequent``.
     """
 
+    version = 1
+
     def __init__(self, *, memory: Literal["unlimited", "recent", "interval", "frequent"] = "unlimited"):
-        super().__init__()
         self.memory = memory
 
     def count(self, history: TemporalGraph) -> None:
-        """Fill the memory."""
-        least = 1.0
-        if len(history):
-            if self.memory == "frequent":
-                least = len(history) / len(np.unique(_pairs(history)))
-            elif self.memory != "unlimited":
-                history = history.subset(history.time >= self._since(history))
-        self.times_seen, self.least = weighted_adjacency(history), least
+        """Remember the context."""
+        self.seen, self.gaps = PairEvents(history.events(0, 0)), MeanGap()
+        self.time: list[np.ndarray] = []
+        self.fresh: list[TemporalGraph] = []
+        self.add(history)
 
-    def _since(self, history: TemporalGraph) -> float:
-        """The time from which on events are remembered."""
-        time = history.time.numpy()
-        if self.memory == "recent":
-            return float(np.quantile(time, 0.85))
-        return float(time.max() - mean_gap(_pairs(history), time))
+    def add(self, events: TemporalGraph) -> None:
+        """Remember revealed events; they are counted when a pair is asked about."""
+        if len(events):
+            self.fresh.append(events)
+            self.time.append(events.time.numpy())
+
+    def _settle(self) -> None:
+        fresh, self.fresh = self.fresh, []
+        compared = bool(fresh) and self.memory in ("interval", "frequent")
+        if compared:
+            pairs = np.unique(np.concatenate([self.seen.key(events.src, events.dst) for events in fresh]))
+            self.gaps.change(self.seen.spans(pairs), -1)
+        for events in fresh:
+            self.seen.append(events)
+        if compared:
+            self.gaps.change(self.seen.spans(pairs), 1)
 
     def score(self, queries: Queries) -> Tensor:
         """1 for remembered pairs, 0 for others."""
-        return (entries(self.times_seen, queries.src, queries.dst) >= self.least).float()
+        self._settle()
+        count, _, last = self.seen.spans(self.seen.key(queries.src, queries.dst))
+        kept = count > 0
+        if self.memory == "frequent":
+            kept &= count >= len(self.seen) / max(self.gaps.pairs, 1)
+        elif self.memory != "unlimited" and self.time:
+            kept &= last >= self.since()
+        return torch.from_numpy(kept).float()
+
+    def since(self) -> float:
+        """The time from which on pairs are remembered."""
+        if self.memory == "recent":
+            return quantile(self.time, 0.85)
+        return float(self.time[-1][-1] - self.gaps.mean())
 
 
-def mean_gap(pair: np.ndarray, time: np.ndarray) -> float:
+def quantile(parts: list[np.ndarray], share: float) -> float:
+    """A quantile of times that are in order, given in parts; as NumPy's, between the two nearest times."""
+    ends = np.cumsum([len(part) for part in parts])
+    place = share * (ends[-1] - 1)
+    low = int(place)
+    near = []
+    for position in (low, min(low + 1, int(ends[-1]) - 1)):
+        part = int(np.searchsorted(ends, position, side="right"))
+        near.append(parts[part][position - ends[part]])
+    return float(np.quantile(near, place - low))
+
+
+class MeanGap:
     """Mean time between events of a pair, summed over repeated pairs and divided by the number of all pairs.
 
-    Args:
-        pair: ``(E,)`` a number per distinct pair.
-        time: ``(E,)`` when.
-
-    Returns:
-        In the unit of ``time``.
+    Attributes:
+        pairs: Number of all pairs.
     """
-    _, index, counts = np.unique(pair, return_inverse=True, return_counts=True)
-    first, last = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
-    np.minimum.at(first, index, time)
-    np.maximum.at(last, index, time)
-    repeated = counts > 1
-    return float(((last - first)[repeated] / (counts[repeated] - 1)).sum() / len(counts))
 
+    def __init__(self) -> None:
+        self.pairs = 0
+        self._spans: Counter[int] = Counter()  # by number of gaps, from first to last event, summed over pairs
 
-def _pairs(history: TemporalGraph) -> np.ndarray:
-    """``(E,)`` one number per pair; the order of the two nodes counts in directed graphs only."""
-    src, dst = history.src.numpy(), history.dst.numpy()
-    if not history.directed:
-        src, dst = np.minimum(src, dst), np.maximum(src, dst)
-    return src * history.num_nodes + dst
+    def change(self, spans: Spans, sign: int) -> None:
+        """Count different pairs in (``sign`` 1), or those with an event out (-1)."""
+        self.pairs += sign * int((spans.count > 0).sum())
+        repeated = spans.count > 1
+        gaps, which = np.unique(spans.count[repeated] - 1, return_inverse=True)
+        lengths = np.zeros(len(gaps), spans.last.dtype)
+        np.add.at(lengths, which, (spans.last - spans.first)[repeated])
+        for number, length in zip(gaps.tolist(), lengths.tolist(), strict=True):
+            self._spans[number] += sign * length
+
+    def mean(self) -> float:
+        """In the unit of the times."""
+        return sum(length / number for number, length in sorted(self._spans.items())) / max(self.pairs, 1)

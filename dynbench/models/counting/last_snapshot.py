@@ -12,23 +12,32 @@ Deviations:
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
+from dynbench.graph.pairs import PairEvents
 from dynbench.models.history import HistoryModel
-from dynbench.sampling.adjacency import entries, weighted_adjacency
 
 
 class LastSnapshot(HistoryModel):
     """Scores a pair by its presence in the last snapshot."""
 
+    version = 1
     needs = frozenset({"snapshots"})
 
     def count(self, history: TemporalGraph) -> None:
-        """Adjacency of the last snapshot."""
-        self.last = weighted_adjacency(history.step(history.require_steps() - 1))
+        """When each pair was linked, and which snapshot is the last."""
+        self.seen, self.steps = PairEvents(history), history.require_steps()
+
+    def add(self, events: TemporalGraph) -> None:
+        """Go on to the last snapshot revealed."""
+        if len(events):
+            self.seen.append(events)
+            self.steps = max(self.steps, int(events.time[-1]) + 1)
 
     def score(self, queries: Queries) -> Tensor:
         """1 for linked pairs, 0 for others."""
-        return (entries(self.last, queries.src, queries.dst) > 0).float()
+        count, _, last = self.seen.spans(self.seen.key(queries.src, queries.dst))
+        return torch.from_numpy((count > 0) & (last == self.steps - 1)).float()

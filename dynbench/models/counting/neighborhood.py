@@ -32,8 +32,8 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
+from dynbench.graph.pairs import Neighborhoods
 from dynbench.models.history import HistoryModel
-from dynbench.sampling.adjacency import shared_neighbors, union_adjacency
 
 
 class NeighborhoodModel(HistoryModel):
@@ -43,17 +43,26 @@ class NeighborhoodModel(HistoryModel):
         snapshots: Whether the graph is the union of ``all`` snapshots or the ``last`` one that is not empty.
     """
 
+    version = 1
+
     def __init__(self, *, snapshots: Literal["all", "last"] = "all"):
-        super().__init__()
         self.snapshots = snapshots
 
     @property
     def known(self) -> TemporalGraph:
         """All events that are known, or those of the last snapshot."""
-        return self._recent(super().known)
+        known = super().known
+        return known if self.snapshots == "all" or not len(known) else known.step(int(known.time[-1]))
 
-    def _recent(self, events: TemporalGraph) -> TemporalGraph:
-        return events if self.snapshots == "all" or not len(events) else events.step(int(events.time[-1]))
+    def add(self, events: TemporalGraph) -> None:
+        """Add revealed events, or go over to the last snapshot among them."""
+        if self.snapshots == "all":
+            self.extend(events)
+        elif len(events):
+            self.count(self.known)
+
+    def extend(self, events: TemporalGraph) -> None:
+        """Add events to what was counted."""
 
     def score(self, queries: Queries) -> Tensor:
         """``(Q,)`` scores; see the subclass."""
@@ -64,17 +73,22 @@ class CommonNeighbors(NeighborhoodModel):
     """Number of common neighbours."""
 
     def count(self, history: TemporalGraph) -> None:
-        """The union graph, and what each node contributes as a common neighbour."""
-        self.union = union_adjacency(history)
-        self.value = self.contribution(np.diff(self.union.indptr).astype(float))
+        """The neighbours of each node."""
+        self.union = Neighborhoods(history)
+
+    def extend(self, events: TemporalGraph) -> None:
+        """New neighbours."""
+        self.union.append(events)
 
     def contribution(self, degree: np.ndarray) -> np.ndarray:
-        """``(N,)`` what a common neighbour of each ``(N,)`` degree adds to a score."""
-        return np.ones_like(degree)
+        """What common neighbours of ``(n,)`` degrees add to a score."""
+        return np.ones(len(degree))
 
     def score(self, queries: Queries) -> Tensor:
         """Summed contributions of the common neighbours."""
-        return shared_neighbors(self.union, self.value, queries.src, queries.dst).float()
+        pair, node = self.union.shared(queries.src, queries.dst)
+        value = self.contribution(self.union.degree[node])
+        return torch.from_numpy(np.bincount(pair, value, minlength=len(queries))).float()
 
 
 class AdamicAdar(CommonNeighbors):
@@ -106,18 +120,31 @@ class PreferentialAttachment(NeighborhoodModel):
         self.counted = count
 
     def count(self, history: TemporalGraph) -> None:
-        """``(N,)`` degrees."""
-        if self.counted == "links":
-            self.degree = link_counts(history)
+        """Links or neighbours of each node."""
+        self.links = link_counts(history) if self.counted == "links" else None
+        self.union = Neighborhoods(history) if self.counted == "neighbors" else None
+
+    def extend(self, events: TemporalGraph) -> None:
+        """More links, or new neighbours."""
+        if self.union is None:
+            add_link_counts(self.links, events)
         else:
-            self.degree = torch.from_numpy(np.diff(union_adjacency(history).indptr)).double()
+            self.union.append(events)
 
     def score(self, queries: Queries) -> Tensor:
         """``d(i) d(j)``."""
-        return (self.degree[queries.src.cpu()] * self.degree[queries.dst.cpu()]).float()
+        degree = self.links if self.union is None else torch.from_numpy(self.union.degree).double()
+        return (degree[queries.src.cpu()] * degree[queries.dst.cpu()]).float()
 
 
 def link_counts(history: TemporalGraph) -> Tensor:
     """``(N,) double`` number of link ends at each node, over all of the history."""
-    ends = torch.cat([history.src, history.dst])
-    return torch.bincount(ends, minlength=history.num_nodes).double()
+    degree = torch.zeros(history.num_nodes, dtype=torch.double)
+    add_link_counts(degree, history)
+    return degree
+
+
+def add_link_counts(degree: Tensor, events: TemporalGraph) -> None:
+    """Count the ends of further links, in place."""
+    for ends in (events.src, events.dst):
+        degree.index_add_(0, ends, torch.ones(len(ends), dtype=torch.double))

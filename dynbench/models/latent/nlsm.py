@@ -18,7 +18,7 @@ Equations:
 
         P(a_ij = 1) = sigmoid(eta_ij)      eta_ij = sum_k E[Theta_k(x, y)]
 
-    The expectation has a closed form (:func:`interaction_terms`)::
+    The expectation has a closed form (:mod:`dynbench.models.latent.interaction`)::
 
         eta_ij = c + a.z_i + b.z_j + sum_k d_k z_ik z_jk
 
@@ -54,7 +54,7 @@ Reproduction:
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -65,47 +65,8 @@ from dynbench.engine.trainer import Trainer
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
+from dynbench.models.latent.interaction import Interaction, interaction_terms, link_logits
 from dynbench.sampling.pairs import EdgeSampler
-
-
-class Interaction(NamedTuple):
-    """Coefficients of the closed-form link score; leading axes are free (steps, say)."""
-
-    c: Tensor  # (...)
-    a: Tensor  # (..., K)
-    b: Tensor  # (..., K)
-    d: Tensor  # (..., K)
-
-
-def interaction_terms(theta: Tensor) -> Interaction:
-    """Coefficients of eta from the free entries of the interaction matrices (from eq. 2).
-
-    Args:
-        theta: ``(..., K, P)``. ``P = 4`` (directed): Theta00, Theta01, Theta10, Theta11, the first index belonging to
-            the source. ``P = 3`` (undirected): Theta00, Theta01 = Theta10, Theta11.
-    """
-    lacking, first, *second, both = theta.unbind(-1)
-    source = second[0] if second else first
-    return Interaction(lacking.sum(-1), source - lacking, first - lacking, lacking - first - source + both)
-
-
-def link_logits(z: Tensor, terms: Interaction, step: Tensor, src: Tensor, dst: Tensor) -> Tensor:
-    """Link scores eta of pairs (eq. 2, in closed form).
-
-    Args:
-        z: ``(T, n, K)`` attribute vectors.
-        terms: Coefficients with leading axis ``T``.
-        step, src, dst: ``(Q,) long`` indices into the first two axes of ``z``.
-
-    Returns:
-        ``(Q,)`` logits.
-    """
-    nodes = z.shape[1]
-    source, target = step * nodes + src, step * nodes + dst
-    alone_source, alone_target = (z @ torch.stack([terms.a, terms.b], dim=-1)).flatten(0, 1).unbind(-1)
-    weighted, plain = (z * terms.d[:, None]).flatten(0, 1), z.flatten(0, 1)
-    together = (weighted.index_select(0, source) * plain.index_select(0, target)).sum(-1)
-    return terms.c[step] + alone_source.index_select(0, source) + alone_target.index_select(0, target) + together
 
 
 class NLSM(LatentSpace):
@@ -142,6 +103,7 @@ class NLSM(LatentSpace):
         require_positive(epochs=epochs, steps_per_epoch=steps_per_epoch, edges_per_step=edges_per_step)
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
         self.edges_per_step, self.weights, self.warm_start = edges_per_step, weights, warm_start
+        self._forecasts: dict[int, tuple[Tensor, Interaction]] = {}
 
     def build(self, steps: int, nodes: int, entries: int) -> None:
         """Posteriors of psi, and of theta with ``entries`` free entries per matrix."""
@@ -161,7 +123,7 @@ class NLSM(LatentSpace):
             self.create(steps=steps, nodes=train.num_nodes, entries=3 + train.directed)
         self.sampler = EdgeSampler(train.to(trainer.device), steps)
         trainer.train(self, steps=self.epochs * self.steps_per_epoch)
-        self.sampler = None
+        self.sampler, self._forecasts = None, {}
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Negative evidence lower bound, estimated with one sample."""
@@ -179,11 +141,17 @@ class NLSM(LatentSpace):
         divergence = self.kl(*nodes, *self.node_prior).sum() + self.kl(*matrices, *self.matrix_prior).sum()
         return likelihood * self.world + self.kl_weight * divergence
 
+    def condition(self, context: TemporalGraph) -> None:
+        """The parameters stay as they are from here on, and so do forecasts."""
+        self._forecasts = {}
+
     def forecast(self, time: int) -> tuple[Tensor, Interaction]:
         """Attributes ``(N, K)`` and interaction terms at ``time``, from the mean cells alone (section 3.4)."""
-        steps, ahead = min(self.sizes["steps"], time + 1), max(0, time + 1 - self.sizes["steps"])
-        z = torch.sigmoid(self.nodes.forecast(steps, ahead))
-        return z, interaction_terms(self.matrices.forecast(steps, ahead)[None])
+        if time not in self._forecasts:
+            steps, ahead = min(self.sizes["steps"], time + 1), max(0, time + 1 - self.sizes["steps"])
+            z = torch.sigmoid(self.nodes.forecast(steps, ahead))
+            self._forecasts = {time: (z, interaction_terms(self.matrices.forecast(steps, ahead)[None]))}
+        return self._forecasts[time]
 
     @torch.no_grad()
     def score(self, queries: Queries) -> Tensor:

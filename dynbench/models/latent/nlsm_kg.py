@@ -94,7 +94,7 @@ from dynbench.engine.trainer import Trainer
 from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
-from dynbench.models.latent.nlsm import Interaction, interaction_terms
+from dynbench.models.latent.interaction import Interaction, interaction_terms
 from dynbench.sampling.facts import Facts, FactSampler
 
 

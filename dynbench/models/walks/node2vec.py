@@ -61,6 +61,7 @@ class Node2Vec(SnapshotEmbedding):
         subsample: Share of all occurrences above which a node is left out of walks at random; 0 leaves out none.
     """
 
+    version = 2
     answers = frozenset({"embed", "score"})
 
     def __init__(
