@@ -3,6 +3,7 @@
 from dynbench.records.files import require_writable, write_arrays, write_text
 from dynbench.records.identity import (
     Identity,
+    Names,
     fit_key,
     identify,
     identify_embeddings,
@@ -14,6 +15,7 @@ from dynbench.records.store import Store
 
 __all__ = [
     "Identity",
+    "Names",
     "Record",
     "Store",
     "fit_key",

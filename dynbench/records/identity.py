@@ -61,10 +61,39 @@ class Identity:
         return Path(folder) / "embeddings" / self.data / f"{self}.npz"
 
 
+class Names:
+    """What the runs of one configuration are known by, seed by seed.
+
+    Args:
+        values: A resolved configuration (see :func:`dynbench.config.check.resolved`) in which nothing but the seed
+            itself depends on the seed.
+    """
+
+    def __init__(self, values: Mapping[str, Any]):
+        self._names = tuple(values[group]["name"] for group in ("model", "data", "protocol", "budget"))
+        own = versions(values)
+        parts = {group: _part(group, values[group], own.get(group, 1)) for group in GROUPS}
+        self._run = _Digest([*parts.values(), self._names[-1]])
+        del parts["protocol"]
+        self._fit = _Digest([*parts.values(), _plan_of_learning(values, own), self._names[-1]])
+
+    def run(self, seed: int) -> Identity:
+        """The run with a seed."""
+        return Identity(*self._names, seed, self._run.of(seed))
+
+    def fit(self, seed: int) -> str:
+        """What a run learns; runs with the same one need not learn twice."""
+        return self._fit.of(seed)
+
+
 def identify(values: Mapping[str, Any]) -> Identity:
-    """The identity of a resolved configuration (see :func:`dynbench.config.check.resolved`)."""
-    names = (values[group]["name"] for group in ("model", "data", "protocol", "budget"))
-    return Identity(*names, values["seed"], run_digest(values, versions(values)))
+    """The identity of a resolved configuration."""
+    return Names(values).run(values["seed"])
+
+
+def fit_key(values: Mapping[str, Any]) -> str:
+    """The name of what the run of a resolved configuration learns."""
+    return Names(values).fit(values["seed"])
 
 
 def identify_embeddings(values: Mapping[str, Any]) -> Identity:
@@ -72,7 +101,7 @@ def identify_embeddings(values: Mapping[str, Any]) -> Identity:
     own = versions(values)
     parts = [_part(group, values[group], own.get(group, 1)) for group in GROUPS if group != "protocol"]
     model, data, budget = (values[group]["name"] for group in ("model", "data", "budget"))
-    return Identity(model, data, "embeddings", budget, values["seed"], _digest([*parts, budget, values["seed"]]))
+    return Identity(model, data, "embeddings", budget, values["seed"], _Digest([*parts, budget]).of(values["seed"]))
 
 
 def run_digest(values: Mapping[str, Any], versions: Mapping[str, int]) -> str:
@@ -83,26 +112,7 @@ def run_digest(values: Mapping[str, Any], versions: Mapping[str, int]) -> str:
         versions: Of dataset, model and protocol; today's by :func:`versions`, a record's own as they were.
     """
     parts = [_part(group, values[group], versions.get(group, 1)) for group in GROUPS]
-    return _digest([*parts, values["budget"]["name"], values["seed"]])
-
-
-def fit_key(values: Mapping[str, Any]) -> str:
-    """The name of what a run learns; runs with the same one need not learn twice."""
-    model, protocol = (_source(group, values[group]) for group in ("model", "protocol"))
-    own = versions(values)
-    says = protocol.attributes.get
-    after = {kind: says(kind, frozenset()) for kind in _AFTER_FIT}
-    known = frozenset().union(*after.values())
-    if model.attributes.get("learns", "train") == "context":
-        known -= after["context_settings"]
-    name = values["protocol"]["name"]
-    settings = differing("protocol", values["protocol"])
-    plan = [says("learning", "") or name, {key: value for key, value in settings.items() if key not in known}]
-    if model.attributes.get("selects", False) and says("validates", False):
-        chosen = {key: value for key, value in settings.items() if key in after["validation_settings"]}
-        plan += [name, own["protocol"], chosen]
-    parts = [_part(group, values[group], own.get(group, 1)) for group in GROUPS if group != "protocol"]
-    return _digest([*parts, plan, values["budget"]["name"], values["seed"]])
+    return _Digest([*parts, values["budget"]["name"]]).of(values["seed"])
 
 
 def versions(values: Mapping[str, Any]) -> dict[str, int]:
@@ -150,6 +160,23 @@ def _part(group: str, values: Mapping[str, Any], version: int) -> list[Any]:
     return [group, *name, differing(group, values)]
 
 
+def _plan_of_learning(values: Mapping[str, Any], own: Mapping[str, int]) -> list[Any]:
+    """What a protocol contributes to a fit."""
+    model, protocol = (_source(group, values[group]) for group in ("model", "protocol"))
+    says = protocol.attributes.get
+    after = {kind: says(kind, frozenset()) for kind in _AFTER_FIT}
+    known = frozenset().union(*after.values())
+    if model.attributes.get("learns", "train") == "context":
+        known -= after["context_settings"]
+    name = values["protocol"]["name"]
+    settings = differing("protocol", values["protocol"])
+    plan = [says("learning", "") or name, {key: value for key, value in settings.items() if key not in known}]
+    if model.attributes.get("selects", False) and says("validates", False):
+        chosen = {key: value for key, value in settings.items() if key in after["validation_settings"]}
+        plan += [name, own["protocol"], chosen]
+    return plan
+
+
 def _source(group: str, values: Mapping[str, Any]) -> ClassSource:
     """The class of a choice as it stands today, for configurations of today and of old records."""
     try:
@@ -158,8 +185,14 @@ def _source(group: str, values: Mapping[str, Any]) -> ClassSource:
         return read_class(read_choice(group, values["name"]).get("_target_", ""))
 
 
-def _digest(content: Any) -> str:
-    return hashlib.sha256(_text(content).encode()).hexdigest()[:10]
+class _Digest:
+    """The hash of some content and a seed."""
+
+    def __init__(self, content: list[Any]):
+        self._text = _text(content).removesuffix("]")
+
+    def of(self, seed: int) -> str:
+        return hashlib.sha256(f"{self._text}, {seed}]".encode()).hexdigest()[:10]
 
 
 def _text(content: Any) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
@@ -27,11 +27,19 @@ from dynbench.errors import ConfigError
 _RESOLVERS = ("budgeted:", "at_window:", "oc.select:", ".")
 
 
+class _Node(NamedTuple):
+    """The file of a choice: what it says, its texts with interpolations, and the groups that it chooses in."""
+
+    content: DictConfig
+    texts: tuple[str, ...]
+    suggests: frozenset[str]
+
+
 class Composer:
     """Gives what ``resolved(compose(overrides))`` gives."""
 
     def __init__(self) -> None:
-        self._nodes: dict[tuple[str, str], tuple[DictConfig, list[str]] | None] = {}
+        self._nodes: dict[tuple[str, str], _Node | None] = {}
         self._groups: dict[tuple, dict[str, Any]] = {}
         self._tops: dict[tuple[str, ...], dict[str, Any]] = {}
         self._parsed: dict[str, Override] = {}
@@ -55,13 +63,14 @@ class Composer:
 
     def _assemble(self, words: Sequence[str]) -> dict[str, Any] | None:
         """The configuration put together from its groups, or ``None`` where they do not stand for themselves."""
-        chosen, settings, top, seed = dict(self._defaults), {}, [], {}
+        chosen, typed, settings, top, seed = dict(self._defaults), set(), {}, [], {}
         for override in map(self._parse, words):
             group = override.key_or_group.split(".")[0]
             if not _is_plain(override):
                 return None
             if override.key_or_group in self._defaults:
                 chosen[group] = override.value()
+                typed.add(group)
             elif group in self._defaults:
                 settings.setdefault(group, []).append(override)
             elif override.key_or_group == "seed" and isinstance(override.value(), int):
@@ -72,7 +81,8 @@ class Composer:
                 return None
         chosen = {group: name for group, name in chosen.items() if name is not None}
         groups = {group: self._group(group, chosen, settings) for group in chosen}
-        if None in groups.values():
+        nodes = [self._node(group, name) for group, name in chosen.items()]
+        if None in groups.values() or any(node.suggests - typed for node in nodes):
             return None
         return {**self._top(tuple(top)), **seed, **groups}
 
@@ -97,7 +107,7 @@ class Composer:
             return None
         key = tuple((name, chosen[name], *(one.input_line for one in settings.get(name, ()))) for name in company)
         if key not in self._groups:
-            root = OmegaConf.create({name: self._node(name, chosen[name])[0] for name in company})
+            root = OmegaConf.create({name: self._node(name, chosen[name]).content for name in company})
             OmegaConf.set_struct(root, True)
             for override in (one for name in company for one in settings.get(name, ())):
                 OmegaConf.update(root, override.key_or_group, override.value(), merge=True)
@@ -115,7 +125,7 @@ class Composer:
             if node is None:
                 return None
             typed = (part.strip() for one in settings.get(name, ()) for part in _texts(one.value()))
-            for text in (*node[1], *typed):
+            for text in (*node.texts, *typed):
                 more = _referred(text, tuple(self._defaults))
                 if more is None:
                     return None
@@ -124,16 +134,20 @@ class Composer:
                 open_ends += new
         return tuple(found)
 
-    def _node(self, group: str, name: str) -> tuple[DictConfig, list[str]] | None:
-        """The file of a choice with its interpolations, or ``None`` if it does more than to set its group."""
+    def _node(self, group: str, name: str) -> _Node | None:
+        """The file of a choice, or ``None`` if it does more than to set its group."""
         if (group, name) not in self._nodes:
             path = compose.choice_path(group, name)
             node = OmegaConf.load(path)
             first = path.read_text(encoding="utf-8")[:200]
             defaults = node.pop("defaults", []) if isinstance(node, DictConfig) else [name]
-            plain = all(item == "_self_" or _only_suggests(item) for item in defaults)
-            plain = plain and "@package" not in first
-            self._nodes[group, name] = (node, _texts(OmegaConf.to_container(node, resolve=False))) if plain else None
+            items = [item for item in defaults if item != "_self_"]
+            if "@package" in first or not all(map(_only_suggests, items)):
+                self._nodes[group, name] = None
+            else:
+                suggests = {re.split(r"[/@]", key)[1] for item in items for key in map(str, item)}
+                texts = _texts(OmegaConf.to_container(node, resolve=False))
+                self._nodes[group, name] = _Node(node, tuple(texts), frozenset(suggests))
         return self._nodes[group, name]
 
     def _top(self, words: tuple[str, ...]) -> dict[str, Any]:
@@ -159,7 +173,7 @@ def _is_plain(override: Override) -> bool:
 
 
 def _only_suggests(item: Any) -> bool:
-    """Whether an item of a defaults list only chooses another group where the user did not: tables always do."""
+    """Whether an item of a defaults list only chooses in another group, for those who do not choose there."""
     return isinstance(item, DictConfig) and all(str(key).startswith("override /") for key in item)
 
 

@@ -77,6 +77,13 @@ class Fields:
             raise self.error(key, f"is {value!r}; expected a whole number of at least {least}")
         return value
 
+    def flag(self, key: str, default: bool) -> bool:
+        """Yes or no."""
+        value = self.take(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"is {value!r}; expected true or false")
+        return value
+
     def choice(self, key: str, known: Iterable[str], default: str) -> str:
         """One of some words."""
         value = self.take(key, default)

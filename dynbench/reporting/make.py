@@ -1,7 +1,8 @@
-"""Make tables: run what is missing, then write what there is.
+"""Make tables: run what is missing, publish what the tables use, then write what there is.
 
 Every run is a process of its own, so that a run which is killed takes nothing with it. Finished runs are found by their
-records and left alone; interrupting and starting again goes on where it stopped.
+records and left alone; interrupting and starting again goes on where it stopped. A table is written from published
+runs only: a failed run is told, and leaves no trace in a file that is committed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,15 @@ from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.records import Identity, Record, Store
-from dynbench.reporting import children, render, table
+from dynbench.reporting import process_pool, render, schedule, scoreboard, table
+from dynbench.reporting.composer import Composer
 from dynbench.reporting.plan import CellPlan, Planner, Run
-from dynbench.reporting.results import Reader, is_unavailable, measure
+from dynbench.reporting.results import Cell, is_unavailable, measure, one_line
 from dynbench.reporting.table import Table
 
 INTERRUPTED = 130
+# Smoke measures nothing: its tables lie where nothing is committed.
+SMOKE_RESULTS = "runs/smoke"
 
 
 @dataclass(frozen=True)
@@ -42,47 +45,75 @@ class Task:
         """The dataset it needs."""
         return self.run.identity.data
 
+    @property
+    def fit(self) -> str:
+        """What it learns."""
+        return self.run.fit
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.run.identity.seed
+
 
 @dataclass
 class Plan:
-    """The tables to make, and what has to be run for them."""
+    """The tables to make, and what has to be run for them.
+
+    Attributes:
+        budget: What is run for.
+        store: Where records are.
+        tables: By name.
+        cells: By table and budget, the largest budget first: a cell shows the largest that was measured.
+    """
 
     budget: str
     store: Store
-    cells: dict[str, tuple[Table, list[CellPlan]]] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    cells: dict[str, dict[str, list[CellPlan]]] = field(default_factory=dict)
 
-    def write(self, chosen: Iterable[str] | None = None) -> list[Path]:
-        """Write some tables, or all of them, from the records there are."""
-        reader = Reader(self.store)
-        paths: list[Path] = []
-        for name in self.cells if chosen is None else chosen:
-            definition, plans = self.cells[name]
-            cells = measure(definition, plans, self.budget, reader)
-            paths += render.write_tables(definition, cells, self.budget, self.store.results_dir)
-        return paths
+    def measure(self, name: str) -> list[Cell]:
+        """The cells of a table."""
+        return measure(self.tables[name], self.cells[name], self.store.published, self.budget)
 
-    def publish(self, chosen: Iterable[str] | None = None) -> int:
-        """Publish what some tables use, or all of them, of what was spooled here; returns the number of new lines."""
-        wanted: dict[Identity, set[str]] = {}
+    def write(self, chosen: Iterable[str] | None = None) -> None:
+        """Write some tables, or all of them, from the published runs."""
         for name in self.cells if chosen is None else chosen:
-            definition, plans = self.cells[name]
-            tested = {metric.of for metric in definition.metrics.values() if metric.test}
-            for run in (run for plan in plans for run in plan.runs):
-                wanted.setdefault(run.identity, set()).update(tested)
-        return self.store.publish(wanted)
+            render.write_tables(self.tables[name], self.measure(name), self.store.results_dir)
+
+    def scores(self) -> list[scoreboard.Score]:
+        """The counts of the project's own tables; what a plug-in brings stands in its own pages only."""
+        own = [name for name, one in self.tables.items() if one.path.is_relative_to(compose.CONF)]
+        return [scoreboard.Score.of(self.tables[name], self.measure(name)) for name in own]
+
+    def wanted(self, chosen: Iterable[str] | None = None) -> dict[Identity, set[str]]:
+        """The runs that some tables use, or all of them, with the metrics whose steps are tested on."""
+        found: dict[Identity, set[str]] = {}
+        for name in self.cells if chosen is None else chosen:
+            tested = {metric.of for metric in self.tables[name].metrics.values() if metric.test}
+            for run in (run for own in self.cells[name].values() for plan in own for run in plan.runs):
+                found.setdefault(run.identity, set()).update(tested)
+        return found
+
+    def runs(self, only: Filter) -> list[Task]:
+        """The runs of the budget that can be started here, each once."""
+        found: dict[Identity, Task] = {}
+        for name, by_budget in self.cells.items():
+            for plan in by_budget[self.budget]:
+                if plan.runnable and only.admits(plan):
+                    for run in plan.runs:
+                        _add(found, run, plan, name)
+        return list(found.values())
 
     def tasks(self, only: Filter) -> list[Task]:
-        """The runs that are missing, each once: first seeds first, so that every cell soon has a number."""
-        reader = Reader(self.store)
-        found: dict[Identity, Task] = {}
-        for name, (_, plans) in self.cells.items():
-            for plan in plans:
-                if plan.obstacle is None and only.admits(plan):
-                    for run in plan.runs:
-                        if not reader.finished(run):
-                            _add(found, run, plan, name)
-        order = {name: index for index, name in enumerate(found)}
-        return sorted(found.values(), key=lambda task: (task.run.identity.seed, order[task.run.identity]))
+        """The runs that are missing, in the order in which they are best started."""
+        return schedule.in_order(task for task in self.runs(only) if not self._finished(task.run))
+
+    def _finished(self, run: Run) -> bool:
+        if self.store.published.find(run.identity) is not None:
+            return True
+        spooled = self.store.spooled(run.identity)
+        return spooled is not None and spooled.finished
 
 
 @dataclass(frozen=True)
@@ -128,41 +159,50 @@ class Report:
     left: int = 0
 
 
-def prepare(names: Sequence[str], budget: str, store: Store, extra: Sequence[str] = ()) -> Plan:
-    """Read tables and compose their cells.
+def prepare(
+    names: Sequence[str], budget: str, store: Store, extra: Sequence[str] = (), composer: Composer | None = None
+) -> Plan:
+    """Read tables and compose their cells, at the budget that is run for and at those that are shown.
 
     Raises:
         ConfigError: If a table is unknown or wrong.
     """
-    planner = Planner(budget, extra)
+    composer = composer or Composer()
+    shown = [one for one in reversed(BUDGETS) if one != BUDGETS[0] or one == budget]
+    if budget not in shown:
+        shown.append(budget)  # the planner says what is wrong with it
+    planners = {one: Planner(one, extra, composer) for one in shown}
     plan = Plan(budget, store)
     for definition in table.load_all(names):
-        plan.cells[definition.name] = definition, planner.plan(definition)
+        plan.tables[definition.name] = definition
+        plan.cells[definition.name] = {one: planner.plan(definition) for one, planner in planners.items()}
     return plan
 
 
 def execute(plan: Plan, tasks: Sequence[Task], jobs: int = 1, force_failed: bool = False) -> Report:
     """Start runs, ``jobs`` at a time, and write the tables that a run belongs to as soon as it is over."""
     report = Report()
-    pool = ThreadPoolExecutor(max_workers=jobs)
-    brood = children.Brood()
+    pool = process_pool.ProcessPool()
     bar = tqdm(total=len(tasks), unit="run", disable=None)
+    done = schedule.carry_out(
+        tasks, lambda task: _attempt(plan, task, jobs, force_failed, report, pool), jobs, lambda: pool.stopped
+    )
     try:
-        futures = {pool.submit(_attempt, plan, task, jobs, force_failed, report, brood): task for task in tasks}
-        for task, reason in _in_turn(futures):
+        for task, came in done:
             bar.set_postfix_str(task.label)
             bar.update()
+            # One run that cannot even be started must not stop the others.
+            reason = f"could not be started: {came}" if isinstance(came, Exception) else came
             _note(report, task, reason)
-            plan.publish(task.tables)
-            plan.write(task.tables)
+            if reason is None:
+                plan.store.publish({task.run.identity: plan.wanted(task.tables)[task.run.identity]})
+                plan.write(task.tables)
     except KeyboardInterrupt:
-        pool.shutdown(wait=False, cancel_futures=True)
-        brood.stop()
+        pool.stop()
         raise
     finally:
+        done.close()
         bar.close()
-        pool.shutdown(wait=True, cancel_futures=True)
-        plan.write()
     return report
 
 
@@ -184,51 +224,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
-    plan = prepare(options.tables, options.budget, Store(options.results_dir, options.work_dir), options.set)
-    only = Filter.parse(options.only, [definition for definition, _ in plan.cells.values()])
-    records.require_writable(Path(options.results_dir) / render.FOLDER)
-    plan.publish()
+    folder = options.results_dir or (SMOKE_RESULTS if options.budget == BUDGETS[0] else "results")
+    store = Store(folder, options.work_dir)
+    composer = Composer()
+    plan = prepare(options.tables, options.budget, store, options.set, composer)
+    only = Filter.parse(options.only, plan.tables.values())
+    records.require_writable(store.results_dir / render.FOLDER)
+    store.publish(plan.wanted())
     tasks = [] if options.no_run else plan.tasks(only)
-    report = execute(plan, tasks, options.jobs, options.force_failed)
-    for name in plan.cells:
-        print(f"written: {Path(options.results_dir) / render.FOLDER / name}.{{md,csv,tex}}")
+    _print_plan(plan.runs(only), tasks)
+    try:
+        report = execute(plan, tasks, options.jobs, options.force_failed)
+    finally:
+        # What was over when the user asked for the end was not published yet.
+        started = {task.run.identity for task in tasks}
+        store.publish({run: steps for run, steps in plan.wanted().items() if run in started})
+        plan.write()
+    for name in plan.tables:
+        print(f"written: {store.results_dir / render.FOLDER / name}.{{md,csv,tex}}")
+    every = prepare((), options.budget, store, options.set, composer) if options.tables else plan
+    if options.prune:
+        print(f"pruned: {store.published.prune(every.wanted())} runs that no table uses")
+    print(f"written: {scoreboard.write(every.scores(), store.results_dir)}")
     _print_report(report, options.no_run)
     return 1 if report.failed else 0
 
 
 def _attempt(
-    plan: Plan, task: Task, jobs: int, force_failed: bool, report: Report, brood: children.Brood
+    plan: Plan, task: Task, jobs: int, force_failed: bool, report: Report, pool: process_pool.ProcessPool
 ) -> str | None:
     """Carry out a run; return why it failed, or ``None``."""
     if task.data in report.unavailable and not force_failed:
         return report.unavailable[task.data]
     overrides = [*task.run.overrides, "progress=false"]
-    for key, folder, default in (
-        ("results_dir", plan.store.results_dir, "results"),
-        ("work_dir", plan.store.work_dir, "runs"),
-    ):
-        if str(folder) != default:
+    store = plan.store
+    for key, folder, usual in (("results_dir", store.results_dir, "results"), ("work_dir", store.work_dir, "runs")):
+        if str(folder) != usual:
             overrides.append(f"{key}={_quoted(str(folder))}")
     command = [sys.executable, str(Path(compose.CONF).parent / "run.py"), *overrides]
-    code, last_words = brood.run(command, single_thread=jobs > 1)
-    reader = Reader(plan.store)
-    if reader.finished(task.run):
+    code, last_words = pool.run(command, single_thread=jobs > 1)
+    record = store.spooled(task.run.identity)
+    if record is not None and record.finished:
         return None
-    if brood.stopped:
+    if pool.stopped:
         return "stopped by the user"
     # A process that was killed could not say so itself; a run that failed has said more than its exit code.
-    if code < 0 or reader.failure(task.run) is None:
-        _write_failure(plan, task, children.describe(code, last_words))
-        reader = Reader(plan.store)
-    reason = reader.failure(task.run) or "it left no record"
+    if code < 0 or record is None:
+        record = _failure(task, process_pool.describe(code, last_words))
+        store.write(record)
+    reason = one_line(record.reason) or "no reason was recorded"
     if is_unavailable(reason):
         report.unavailable.setdefault(task.data, reason)
     return reason
 
 
-def _write_failure(plan: Plan, task: Task, reason: str) -> None:
+def _failure(task: Task, reason: str) -> Record:
     name = task.run.identity
-    record = Record(
+    return Record(
         identity=name.digest,
         model=name.model,
         data=name.data,
@@ -236,19 +288,10 @@ def _write_failure(plan: Plan, task: Task, reason: str) -> None:
         budget=name.budget,
         seed=name.seed,
         status="failed",
+        fit=task.fit,
         reason=reason,
         overrides=list(task.run.overrides),
     )
-    plan.store.write(record)
-
-
-def _in_turn(futures: dict[Future, Task]) -> Iterator[tuple[Task, str | None]]:
-    for future in as_completed(futures):
-        try:
-            yield futures[future], future.result()
-        except (OSError, DynbenchError) as error:
-            # One run that cannot even be started must not stop the others.
-            yield futures[future], f"could not be started: {error}"
 
 
 def _note(report: Report, task: Task, reason: str | None) -> None:
@@ -259,6 +302,12 @@ def _note(report: Report, task: Task, reason: str | None) -> None:
     else:
         report.failed[task.label] = reason
         tqdm.write(f"failed: {task.label}: {reason}", file=sys.stderr)
+
+
+def _print_plan(runs: Sequence[Task], tasks: Sequence[Task]) -> None:
+    """How many runs there are, and how many fits they need; those that share a fit learn once."""
+    told = [f"{len(own)} runs, {len({task.fit for task in own})} fits" for own in (runs, tasks)]
+    print(f"planned: {told[0]}; missing: {told[1]}")
 
 
 def _print_report(report: Report, no_run: bool) -> None:
@@ -290,21 +339,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Run what is missing of the papers' tables and write them as Markdown, CSV and LaTeX. Finished "
         "runs are left alone, failed ones are tried again; interrupt and repeat as you like.",
     )
-    parser.add_argument("--tables", nargs="+", default=[], metavar="NAME", help="tables to make (default: all)")
-    parser.add_argument("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
-    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)")
-    parser.add_argument(
-        "--results-dir", default="results", metavar="DIR", help="published runs, tables (default: results)"
-    )
-    parser.add_argument("--work-dir", default="runs", metavar="DIR", help="spooled records of runs (default: runs)")
-    parser.add_argument("--no-run", action="store_true", help="only write the tables from the records there are")
-    parser.add_argument(
-        "--force-failed",
-        action="store_true",
-        help="try every run whose dataset could not be had, not one per dataset only",
-    )
-    parser.add_argument("--only", default="", metavar="row=NAME,column=NAME", help="run these rows and columns only")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override for every run: trainer=gpu")
+    add = parser.add_argument
+    add("--tables", nargs="+", default=[], metavar="NAME", help="tables to make (default: all)")
+    add("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
+    add("--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)")
+    add("--results-dir", metavar="DIR", help=f"published runs, tables (default: results; at smoke {SMOKE_RESULTS})")
+    add("--work-dir", default="runs", metavar="DIR", help="spooled records of runs (default: runs)")
+    add("--no-run", action="store_true", help="only write the tables from the runs there are")
+    add("--prune", action="store_true", help="remove published runs that no table uses")
+    add("--force-failed", action="store_true",
+        help="try every run whose dataset could not be had, not one per dataset only")  # fmt: skip
+    add("--only", default="", metavar="row=NAME,column=NAME", help="run these rows and columns only")
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override for every run: trainer=gpu")
     return parser
 
 

@@ -21,7 +21,6 @@ from dynbench.config.check import resolved
 from dynbench.config.compose import choices, compose, read_choice
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.reporting.make import prepare
-from dynbench.reporting.results import Reader, measure
 
 _PROGRAM = Path(__file__).resolve().parents[2] / "run.py"
 KINDS = {
@@ -103,8 +102,7 @@ def _make_from_table(name: str, entries: dict[str, Any], chosen: argparse.Namesp
     """Draw what is measured of a table; making the table is another command's work."""
     store = records.Store(chosen.results_dir, chosen.work_dir)
     plan = prepare([entries["table"]], chosen.budget, store)
-    ((definition, plans),) = plan.cells.values()
-    cells = measure(definition, plans, chosen.budget, Reader(store))
+    definition, cells = plan.tables[entries["table"]], plan.measure(entries["table"])
     folder = Path(chosen.results_dir) / "figures" / name
     module = importlib.import_module(KINDS[entries["kind"]])
     title = entries.get("title", definition.title)

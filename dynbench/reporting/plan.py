@@ -6,8 +6,8 @@ model or a dataset whose YAML file does not exist yet is no error: its cells say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dynbench.config.check import GROUPS, check_group, check_pair
@@ -15,7 +15,7 @@ from dynbench.config.compose import choices, read_choice
 from dynbench.config.source import read_class
 from dynbench.data.locations import Locations
 from dynbench.errors import ConfigError
-from dynbench.records import Identity, fit_key, identify
+from dynbench.records import Identity, Names, identity_config
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.table import Column, Row, Table, merge, split
 
@@ -50,16 +50,34 @@ class CellPlan:
     Attributes:
         overrides: What the table says about the cell.
         runs: One per seed; none where nothing can be composed.
-        obstacle: Why they are not to be started, or ``None``.
+        obstacle: Why there may be no number, or ``None``. An ``unavailable`` dataset that the user has is run.
+        runnable: Whether the runs can be started here.
         note: The table's remark on the cell.
+        settings: What is configured, as ``group.key``.
+        seed_free: Whether nothing is drawn, so that one run says all.
     """
 
     row: Row
     column: Column
+    budget: str
     overrides: tuple[str, ...]
     runs: tuple[Run, ...]
     obstacle: Obstacle | None = None
+    runnable: bool = True
     note: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed_free: bool = False
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """What a set of overrides comes to, whatever table it stands in."""
+
+    runs: tuple[Run, ...] = ()
+    obstacle: Obstacle | None = None
+    runnable: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed_free: bool = False
 
 
 class Planner:
@@ -68,15 +86,17 @@ class Planner:
     Args:
         budget: Name of the budget.
         extra: Further overrides for every run, such as ``trainer=gpu``.
+        composer: Shared by the planners of several budgets.
 
     Raises:
         ConfigError: If there is no such budget.
     """
 
-    def __init__(self, budget: str, extra: Sequence[str] = ()):
-        self.budget, self._extra, self._composer = budget, tuple(extra), Composer()
+    def __init__(self, budget: str, extra: Sequence[str] = (), composer: Composer | None = None):
+        self.budget, self._extra, self._composer = budget, tuple(extra), composer or Composer()
         self._seeds: list[int] = list(read_choice("budget", budget)["seeds"])
-        self._known: dict[tuple[str, ...], tuple[tuple[Run, ...], Obstacle | None]] = {}
+        self._known: dict[tuple[str, ...], _Composed] = {}
+        self._names: dict[tuple[int, ...], tuple[Names, Mapping[str, Any]]] = {}
 
     def seeds(self, table: Table, row: Row, column: Column) -> list[int]:
         """The seeds of a cell."""
@@ -101,53 +121,97 @@ class Planner:
                 self._known[key] = self._compose(overrides, seeds)
             except ConfigError as error:
                 raise ConfigError(f"{table.path}: row '{row.name}', column '{column.name}': {error}") from error
-        runs, obstacle = self._known[key]
+        found = self._known[key]
+        obstacle, runnable = found.obstacle, found.runnable
         skip = table.skip_reason(row, column, self.budget)
         if skip and (obstacle is None or obstacle.status == "unsupported"):
-            obstacle = Obstacle("skipped", f"skipped at {self.budget}: {skip}")
-        return CellPlan(row, column, own, runs, obstacle, table.cell_note(row, column, self.budget))
+            obstacle, runnable = Obstacle("skipped", f"skipped at {self.budget}: {skip}"), False
+        return CellPlan(
+            row=row,
+            column=column,
+            budget=self.budget,
+            overrides=own,
+            runs=found.runs,
+            obstacle=obstacle,
+            runnable=runnable,
+            note=table.cell_note(row, column, self.budget),
+            settings=found.settings,
+            seed_free=found.seed_free,
+        )
 
-    def _compose(self, overrides: tuple[str, ...], seeds: list[int]) -> tuple[tuple[Run, ...], Obstacle | None]:
+    def _compose(self, overrides: tuple[str, ...], seeds: list[int]) -> _Composed:
         missing = _missing_choice(overrides)
         if missing:
-            return (), Obstacle("not_built", missing)
+            return _Composed(obstacle=Obstacle("not_built", missing))
         typed = (*overrides, f"budget={self.budget}")
-        runs = []
-        for seed in seeds:
-            words = (*typed, f"seed={seed}")
+        values = self._composer.values((*typed, f"seed={seeds[0]}"))
+        missing = _missing_class(values)
+        if missing:
+            return _Composed(obstacle=Obstacle("not_built", missing))
+        seed_free = draws_nothing(values)
+        runs = [self._run(values, typed, seed) for seed in (seeds[:1] if seed_free else seeds)]
+        obstacle, runnable = _obstacle(values)
+        return _Composed(tuple(runs), obstacle, runnable, flat(identity_config(values)), seed_free)
+
+    def _run(self, values: Mapping[str, Any], typed: tuple[str, ...], seed: int) -> Run:
+        words = (*typed, f"seed={seed}")
+        if seed != values["seed"]:
             values = self._composer.values(words)
-            missing = _missing_class(values)
-            if missing:
-                return (), Obstacle("not_built", missing)
-            runs.append(Run(identify(values), words, fit_key(values)))
-        return tuple(runs), self._obstacle(values)
-
-    @staticmethod
-    def _obstacle(values: dict[str, Any]) -> Obstacle | None:
-        for group in GROUPS:
-            if values.get(group):
-                check_group(group, values[group])
-        try:
-            check_pair(values)
-        except ConfigError as error:
-            return Obstacle("unsupported", str(error))
-        return _unavailable(values)
+        key = tuple(map(id, (values[group] for group in GROUPS if group in values)))
+        if key not in self._names:
+            # The groups are kept beside their names, so that no other object can take their place in memory.
+            self._names[key] = Names(values), values
+        names = self._names[key][0]
+        return Run(names.run(seed), words, names.fit(seed))
 
 
-def _unavailable(values: dict[str, Any]) -> Obstacle | None:
-    """A dataset that cannot be downloaded, unless the user seems to have it."""
+def draws_nothing(values: Mapping[str, Any]) -> bool:
+    """Whether every seed gives the same numbers: the model draws nothing, and no question hangs on the run's seed.
+
+    A model says ``draws = False``; a protocol names in ``seeds`` the settings that take the run's seed where null.
+    """
+    model, protocol = (read_class(values[group]["_target_"]).attributes for group in ("model", "protocol"))
+    seeds = protocol.get("seeds")
+    if model.get("draws", True) or seeds is None:
+        return False
+    return all(values["protocol"].get(key) is not None for key in seeds)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return found
+
+
+def _obstacle(values: Mapping[str, Any]) -> tuple[Obstacle | None, bool]:
+    """What stands in the way of a number, and whether the run can be started here nevertheless."""
+    for group in GROUPS:
+        if values.get(group):
+            check_group(group, values[group])
+    try:
+        check_pair(values)
+    except ConfigError as error:
+        return Obstacle("unsupported", str(error)), False
+    return _unavailable(values)
+
+
+def _unavailable(values: Mapping[str, Any]) -> tuple[Obstacle | None, bool]:
+    """A dataset that cannot be downloaded; the user may have it."""
     data = values["data"]
+    if not data.get("unavailable"):
+        return None, True
     folders = Locations.from_settings(values.get("data_dir")).user_folders(data["name"])
-    if not data.get("unavailable") or any(folder.exists() for folder in folders):
-        return None
-    return Obstacle("unavailable", f"dataset '{data['name']}' is not available: {data['unavailable']}")
+    obstacle = Obstacle("unavailable", f"dataset '{data['name']}' is not available: {data['unavailable']}")
+    return obstacle, any(folder.exists() for folder in folders)
 
 
 def _missing_choice(overrides: Sequence[str]) -> str | None:
     """Name a choice that has no YAML file yet."""
     for group, name in map(split, overrides):
         if group in GROUPS and name not in choices(group):
-            return f"{_KINDS.get(group, group)} '{name}' is not built yet: there is no conf/{group}/{name}.yaml"
+            return f"{_KINDS.get(group, group)} '{name}' is not built yet"
     return None
 
 

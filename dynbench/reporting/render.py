@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dynbench.records import write_text
-from dynbench.reporting.layout import Block, Line, Sheet, lay_out, used_marks
+from dynbench.reporting.layout import PAGE, Block, Entry, Line, RunsOf, Sheet, lay_out
 from dynbench.reporting.results import Cell
 from dynbench.reporting.table import Table
 
 CSV_COLUMNS = (
     *("table", "row", "column", "metric"),
-    *("mean", "sd", "n", "published", "published_sd", "difference"),
-    *("budget", "status", "reason", "records"),
+    *("mean", "sd", "n", "published", "published_sd", "difference", "verdict"),
+    *("budget", "status", "reason", "runs"),
 )
 # Where tables lie below the results folder.
 FOLDER = "tables"
@@ -46,23 +46,34 @@ _LATEX = {
     "≤": r"$\le$",
     "≥": r"$\ge$",
     "→": r"$\rightarrow$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "√": r"$\surd$",
     "…": r"\dots{}",
 }
 
 
-def write_tables(table: Table, cells: Sequence[Cell], budget: str, results_dir: str | Path) -> list[Path]:
+def write_tables(table: Table, cells: Sequence[Cell], results_dir: str | Path) -> list[Path]:
     """Write ``<results_dir>/tables/<name>.{md,csv,tex}``, each whole or not at all.
 
     Raises:
         RunError: If the folder cannot be written.
     """
-    sheet = lay_out(table, cells, budget)
-    texts = {"md": markdown(sheet), "csv": csv_text(table, cells, budget), "tex": latex(sheet)}
     folder = Path(results_dir) / FOLDER
-    return [write_text(folder / f"{table.name}.{ending}", text) for ending, text in texts.items()]
+    return [write_text(folder / name, text) for name, text in texts(table, cells).items()]
 
 
-def csv_text(table: Table, cells: Sequence[Cell], budget: str) -> str:
+def texts(table: Table, cells: Sequence[Cell]) -> dict[str, str]:
+    """What a table is written as, by name of the file."""
+    found = {
+        "md": markdown(lay_out(table, cells)),
+        "csv": csv_text(table, cells),
+        "tex": latex(lay_out(table, cells, PAGE)),
+    }
+    return {f"{table.name}.{ending}": text for ending, text in found.items()}
+
+
+def csv_text(table: Table, cells: Sequence[Cell]) -> str:
     """One line per row × column × metric."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -71,7 +82,8 @@ def csv_text(table: Table, cells: Sequence[Cell], budget: str) -> str:
         paper = cell.published
         numbers = (cell.mean, cell.sd, cell.n, paper and paper.value, paper and paper.sd, cell.difference)
         names = (table.name, cell.row.name, cell.column.name, cell.metric.name)
-        writer.writerow([*names, *map(_plain, numbers), budget, cell.status, cell.reason, ";".join(cell.records)])
+        runs = ";".join(str(identity) for identity, _ in cell.runs)
+        writer.writerow([*names, *map(_plain, numbers), cell.verdict, cell.budget, cell.status, cell.reason, runs])
     return buffer.getvalue()
 
 
@@ -85,28 +97,54 @@ def _plain(value: float | None) -> str:
     return "0" if text == "-0" else text
 
 
+# ---- Markdown ---------------------------------------------------------------------------------------------
+
+
 def markdown(sheet: Sheet) -> str:
-    """GitHub's Markdown: one table per block of columns, then the footnotes."""
-    parts = [f"# {_md(sheet.title)}", "  \n".join(_md(text) for text in sheet.remarks)]
+    """GitHub's Markdown: one table per block of columns, the footnotes, and the runs behind the numbers."""
+    parts = [f"# {_md(sheet.title)}", *(_md(text) for text in sheet.remarks)]
     for block in sheet.blocks:
         if len(sheet.blocks) > 1:
             parts.append(f"## {_md(block.title)}")
         parts.append(_markdown_block(block))
     notes = [f"<sup>{mark}</sup> {_md(text)}" for mark, text in sheet.notes.items()]
-    return "\n\n".join([*parts, *(["  \n".join(notes)] if notes else [])]) + "\n"
+    parts += ["  \n".join(notes)] if notes else []
+    if sheet.runs:
+        parts += ["## Runs behind the numbers", *map(_markdown_runs, sheet.runs)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _markdown_block(block: Block) -> str:
-    head = [""]
+    head, rule = [""], ["---"]
     for item in block.heads:
-        head += [_md(item.label) + _sup(item.marks), "published", "Δ"]
-    lines = [[*head, "records"], ["---", *["---:"] * (len(head) - 1), "---"]]
+        head += [_md(item.label) + _sup(item.marks), *(["published"] if item.paired else [])]
+        rule += ["---:", *(["---:"] if item.paired else [])]
+    lines = [head, rule]
     for line in block.lines:
         row = [_md(line.label) + _sup(line.marks)]
-        for entry in line.entries:
-            row += [_md(entry.measured) + _sup(entry.marks), _md(entry.published), _md(entry.difference)]
-        lines.append([*row, " ".join(f"[runs](<../{path}>)" for path in line.records)])
+        for item, entry in zip(block.heads, line.entries, strict=True):
+            row += [_markdown_entry(entry), *([_md(entry.published)] if item.paired else [])]
+        lines.append(row)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _markdown_entry(entry: Entry) -> str:
+    text = _md(entry.measured)
+    text = f"**{text}**" if entry.best else text
+    text = f"[{text}](#{entry.link})" if entry.link else text
+    return " ".join(filter(None, (text, entry.runs, entry.sign))) + _sup(entry.marks)
+
+
+def _markdown_runs(item: RunsOf) -> str:
+    """What was typed, where the lines are, and the values of every run."""
+    anchors = "".join(f'<a id="{name}"></a>' for name in item.anchors)
+    words = [word for word in item.command if not word.startswith("seed=")]
+    values = "; ".join(f"seed {seed} (`{digest}`) {', '.join(row)}" for seed, digest, row in item.runs)
+    return (
+        f"{anchors}**{_md(item.title)}**, budget {item.budget}, [lines](<../{item.file}>)  \n"
+        f"`python run.py {' '.join(words)} seed={item.runs[0][0]}`  \n"
+        f"{_md(', '.join(item.metrics))}: {values}"
+    )
 
 
 def _sup(marks: Sequence[str]) -> str:
@@ -118,48 +156,64 @@ def _md(text: str) -> str:
     return re.sub(r"([\\`*|<>\[\]])|(?<!\w)_|_(?!\w)", lambda found: "\\" + found[0], text)
 
 
+# ---- LaTeX ------------------------------------------------------------------------------------------------
+
+
 def latex(sheet: Sheet) -> str:
-    """One ``table`` environment per block of columns; needs the package booktabs and nothing else."""
-    parts = [f"% {sheet.name}: needs \\usepackage{{booktabs}}"]
-    for index, block in enumerate(sheet.blocks, 1):
-        parts.append(_latex_block(sheet, block, index))
+    """One ``table`` environment per block of columns, shrunk to the page where it is wider; remarks follow the last.
+
+    Needs the packages booktabs and graphicx. Notes stand outside of the floats, so that they may break over pages.
+    """
+    parts = [f"% {sheet.name}: needs \\usepackage{{booktabs,graphicx}}"]
+    parts += [_latex_block(sheet, block, index) for index, block in enumerate(sheet.blocks, 1)]
+    notes = [f"\\textsuperscript{{{mark}}}~{_tex(text)}" for mark, text in sheet.notes.items()]
+    parts += [_latex_notes([*map(_tex, sheet.remarks), *notes])]
     return "\n\n".join(parts) + "\n"
 
 
 def _latex_block(sheet: Sheet, block: Block, index: int) -> str:
     alone = len(sheet.blocks) == 1
     title = _tex(sheet.title if alone else f"{sheet.title}: {block.title}")
-    # Only the first block carries the remarks; each carries the footnotes it uses.
-    remarks = [_tex(text) for text in sheet.remarks] if index == 1 else []
-    notes = [f"\\textsuperscript{{{mark}}}~{_tex(sheet.notes[mark])}" for mark in used_marks(block)]
-    spans = [f"\\multicolumn{{3}}{{c}}{{{_tex(item.label)}{_super(item.marks)}}}" for item in block.heads]
-    rules = [f"\\cmidrule(lr){{{3 * i + 2}-{3 * i + 4}}}" for i in range(len(block.heads))]
-    body = [" & ".join(_latex_line(line)) + r" \\" for line in block.lines]
+    widths = [2 if item.paired else 1 for item in block.heads]
+    starts = [2 + sum(widths[:number]) for number in range(len(widths))]
+    spans, rules, under = [], [], []
+    for item, width, start in zip(block.heads, widths, starts, strict=True):
+        spans.append(f"\\multicolumn{{{width}}}{{c}}{{{_tex(item.label)}{_super(item.marks)}}}")
+        rules.append(f"\\cmidrule(lr){{{start}-{start + width - 1}}}")
+        under += ["measured", "published"][:width]
+    body = [" & ".join(_latex_line(block, line)) + r" \\" for line in block.lines]
     return "\n".join(
         [
             r"\begin{table}[p]",
             r"\centering\small\setlength{\tabcolsep}{3pt}",
             f"\\caption{{{title}}}\\label{{tab:{sheet.name}{'' if alone else f':{index}'}}}",
-            f"\\begin{{tabular}}{{@{{}}l{'rrr' * len(block.heads)}@{{}}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            f"\\begin{{tabular}}{{@{{}}l{'r' * sum(widths)}@{{}}}}",
             r"\toprule",
             " & ".join(["", *spans]) + r" \\",
             "".join(rules),
-            " & ".join(["", *["measured & published & $\\Delta$"] * len(block.heads)]) + r" \\",
+            " & ".join(["", *under]) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
-            *(f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\footnotesize {text}}}" for text in (*remarks, *notes)),
+            r"\end{tabular}}",
             r"\end{table}",
         ]
     )
 
 
-def _latex_line(line: Line) -> list[str]:
+def _latex_line(block: Block, line: Line) -> list[str]:
     row = [_tex(line.label) + _super(line.marks)]
-    for entry in line.entries:
-        row += [_tex(entry.measured) + _super(entry.marks), _tex(entry.published), _tex(entry.difference)]
+    for item, entry in zip(block.heads, line.entries, strict=True):
+        number = f"\\textbf{{{_tex(entry.measured)}}}" if entry.best else _tex(entry.measured)
+        measured = " ".join(filter(None, (number, entry.runs, _tex(entry.sign)))) + _super(entry.marks)
+        row += [measured, *([_tex(entry.published)] if item.paired else [])]
     return row
+
+
+def _latex_notes(texts: Iterable[str]) -> str:
+    lines = [f"\\noindent {text}\\par" for text in texts]
+    return "\n".join([r"\begingroup\footnotesize\raggedright", *lines, r"\endgroup"])
 
 
 def _super(marks: Sequence[str]) -> str:

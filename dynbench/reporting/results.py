@@ -1,22 +1,29 @@
-"""From records to the numbers of a table: mean and spread over seeds, and the difference to what was published."""
+"""From published runs to the numbers of a table: mean and spread over seeds, difference, and verdict."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dynbench.records import Record, Store
+from dynbench.records import Identity, Record
+from dynbench.records.published import Published as Runs
+from dynbench.reporting import verdict
 from dynbench.reporting.plan import CellPlan, Run
 from dynbench.reporting.significance import p_value
 from dynbench.reporting.table import Column, Metric, Published, Row, Table, split
+from dynbench.reporting.words import cut_words
 
 # How the reason of a failure record starts when the dataset could not be had.
 _UNAVAILABLE = re.compile(r"DataUnavailable\b|dataset '[^']*'( is not available|: downloading )")
 # Folders of whoever ran it are of no use to readers of a table.
 _FOLDERS = re.compile(r"(?<![\w:/.>])/(?:[^\s/,;:'\"()]+/)+")
+# The budget that cuts nothing.
+FULL = "paper"
+
+Found = tuple[tuple[Run, Record], ...]
 
 
 @dataclass(frozen=True)
@@ -27,9 +34,16 @@ class Cell:
         mean, sd, n: Over the finished runs; ``sd`` is the sample's and needs two runs.
         published: What the paper prints, if the table says so.
         status: ``measured``, ``partial`` (fewer runs than planned), or why there is no number: ``not_run``,
-            ``failed``, ``unavailable``, ``not_built``, ``unsupported``, ``skipped``, ``no_metric``.
+            ``unavailable``, ``not_built``, ``unsupported``, ``skipped``, ``no_metric``.
         reason: The status in words; for a measured cell what sets it apart from the paper's, if anything does.
-        records: Files with its runs, relative to the results folder.
+        budget: The budget that it shows: the largest that was measured. Empty where none was.
+        cuts: What that budget cut, in words.
+        changed: Why a measured value cannot be compared with the paper's, or empty.
+        verdict: One of :data:`dynbench.reporting.verdict.VERDICTS`, or empty without both values.
+        runs: What was measured, run by run.
+        overrides: What was typed for its first run.
+        seed_free: Whether nothing is drawn, so that one run says all.
+        printed_digits: Decimals of the published value.
         note: Remarks of the table on this very cell.
     """
 
@@ -42,7 +56,14 @@ class Cell:
     published: Published | None
     status: str
     reason: str
-    records: tuple[str, ...]
+    budget: str = ""
+    cuts: str = ""
+    changed: str = ""
+    verdict: str = ""
+    runs: tuple[tuple[Identity, float], ...] = ()
+    overrides: tuple[str, ...] = ()
+    seed_free: bool = False
+    printed_digits: int = 0
     note: str = ""
 
     @property
@@ -53,70 +74,46 @@ class Cell:
         return self.mean - self.published.value
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What lies on disk for a cell."""
+def measure(table: Table, plans: Mapping[str, Sequence[CellPlan]], runs: Runs, budget: str) -> list[Cell]:
+    """All cells of a table, row by row, column by column, metric by metric.
 
-    finished: tuple[tuple[Run, Record], ...]
-    failed: tuple[tuple[Run, str], ...]
-    absent: tuple[Run, ...]
-
-
-class Reader:
-    """Finds the records of runs, each once."""
-
-    def __init__(self, store: Store):
-        self._store = store
-        self._known: dict[Run, Record | None] = {}
-
-    def read(self, run: Run) -> Record | None:
-        """The record of a run, ``None`` if there is none that can be read."""
-        if run not in self._known:
-            published = self._store.published.find(run.identity)
-            self._known[run] = published or self._store.spooled(run.identity)
-        return self._known[run]
-
-    def finished(self, run: Run) -> bool:
-        """Whether a run has its number."""
-        record = self.read(run)
-        return record is not None and record.finished
-
-    def failure(self, run: Run) -> str | None:
-        """Why a run failed, or ``None`` if it did not."""
-        record = self.read(run)
-        return None if record is None or record.finished else _line(record.reason) or "no reason was recorded"
-
-    def place(self, run: Run) -> str:
-        """The file with the published line of a run, relative to the results folder."""
-        return self._store.published.path(run.identity).relative_to(self._store.results_dir).as_posix()
-
-
-def measure(table: Table, plans: Sequence[CellPlan], budget: str, reader: Reader) -> list[Cell]:
-    """All cells of a table, row by row, column by column, metric by metric."""
+    Args:
+        table: What to measure.
+        plans: By budget, the largest first.
+        runs: Where the published runs are.
+        budget: What is run for; where no budget was measured, it says why.
+    """
+    reference: dict[tuple[str, str], dict[str, Found]] = {}
+    places: dict[tuple[str, str], list[CellPlan]] = {}
+    for size, own in plans.items():
+        for plan in own:
+            place = (plan.row.name, plan.column.name)
+            places.setdefault(place, []).append(plan)
+            found = tuple((run, record) for run in plan.runs if (record := runs.find(run.identity)) is not None)
+            reference.setdefault(place, {})[size] = found
     cells = []
-    known = {(plan.row.name, plan.column.name): _find(plan.runs, reader) for plan in plans}
-    for plan in plans:
-        found = known[plan.row.name, plan.column.name]
-        reference = known.get((table.against, plan.column.name))
-        for name in plan.column.metrics:
-            published = table.published.get((plan.row.name, plan.column.name, name))
-            measured = _compared(found, reference, table.metrics[name])
-            cells.append(_cell(plan, table.metrics[name], published, measured, budget, reader))
+    for place, own in places.items():
+        against = reference.get((table.against, place[1]), {})
+        for name in own[0].column.metrics:
+            metric, published = table.metrics[name], table.published.get((*place, name))
+            found = {b: _compared(f, against.get(b, ()), metric) for b, f in reference[place].items()}
+            cells.append(_cell(table, own, metric, published, found, budget))
     return cells
 
 
-def _compared(found: _Found, reference: _Found | None, metric: Metric) -> _Found:
+def _compared(found: Found, reference: Found, metric: Metric) -> Found:
     """With the p-value among the metrics of a record, where the metric is one and both rows ran with a seed."""
-    if not metric.test or reference is None:
+    if not metric.test or not reference:
         return found
-    others = {run.identity.seed: record for run, record in reference.finished}
-    finished = []
-    for run, record in found.finished:
+    others = {run.identity.seed: record for run, record in reference}
+    more = []
+    for run, record in found:
         other = others.get(run.identity.seed)
-        p = None if other is None or other is record else p_value(metric.test, metric.of, record, other)
-        more = {} if p is None else {metric.name: p}
-        finished.append((run, dataclasses.replace(record, metrics=record.metrics | more)))
-    return dataclasses.replace(found, finished=tuple(finished))
+        alone = other is None or other.identity == record.identity
+        p = None if alone else p_value(metric.test, metric.of, record, other)
+        own = {} if p is None else {metric.name: p}
+        more.append((run, dataclasses.replace(record, metrics=record.metrics | own)))
+    return tuple(more)
 
 
 def is_unavailable(reason: str) -> bool:
@@ -145,76 +142,80 @@ def changed_text(record: Record, overrides: Sequence[str] = ()) -> str:
     return f"not comparable with the paper: {', '.join(changes) or 'the protocol was changed'}"
 
 
+def one_line(text: str) -> str:
+    """A reason for readers: one line, without folders of whoever ran it."""
+    return _FOLDERS.sub("…/", " ".join(str(text).split()))
+
+
 def _cut(used: object, full: object) -> str:
     numbers = isinstance(used, (int, float)) and isinstance(full, (int, float))
     return f"{used} of {full}" if numbers else f"{used} instead of {full}"
 
 
-def _find(runs: Iterable[Run], reader: Reader) -> _Found:
-    finished, failed, absent = [], [], []
-    for run in runs:
-        reason = reader.failure(run)
-        if reader.finished(run):
-            finished.append((run, reader.read(run)))
-        elif reason is not None:
-            failed.append((run, reason))
-        else:
-            absent.append(run)
-    return _Found(tuple(finished), tuple(failed), tuple(absent))
-
-
 def _cell(
-    plan: CellPlan, metric: Metric, published: Published | None, found: _Found, budget: str, reader: Reader
+    table: Table,
+    plans: Sequence[CellPlan],
+    metric: Metric,
+    published: Published | None,
+    found: Mapping[str, Found],
+    budget: str,
 ) -> Cell:
-    with_metric = [(run, record) for run, record in found.finished if metric.name in record.metrics]
-    values = [record.metrics[metric.name] * metric.unit.scale for _, record in with_metric]
-    status, reason = _status(plan, metric, found, len(values), budget)
-    return Cell(
+    """The cell at the largest budget that was measured."""
+    having = {b: [(run, r) for run, r in own if metric.name in r.metrics] for b, own in found.items()}
+    asked = next(plan for plan in plans if plan.budget == budget)
+    plan = next((plan for plan in plans if having[plan.budget]), asked)
+    own = having[plan.budget]
+    values = [(run.identity, record.metrics[metric.name] * metric.unit.scale) for run, record in own]
+    numbers = [value for _, value in values]
+    status, reason = _status(plan, metric, found[plan.budget], len(values))
+    changed = next(filter(None, (changed_text(record, plan.overrides) for _, record in own)), "")
+    full = next((one.settings for one in plans if one.budget == FULL), plan.settings)
+    cuts = cut_words(plan.settings, full) if values and full else ""
+    cell = Cell(
         row=plan.row,
         column=plan.column,
         metric=metric,
-        mean=statistics.fmean(values) if values else None,
-        sd=statistics.stdev(values) if len(values) > 1 else None,
+        mean=statistics.fmean(numbers) if values else None,
+        sd=statistics.stdev(numbers) if len(values) > 1 else None,
         n=len(values),
         published=published,
         status=status,
-        reason=reason,
-        records=tuple(dict.fromkeys(reader.place(run) for run, _ in (with_metric or found.finished))),
+        reason="; ".join(filter(None, [reason, cuts and f"{plan.budget}: {cuts}", changed])),
+        budget=plan.budget if values else "",
+        cuts=cuts,
+        changed=changed,
+        runs=tuple(values),
+        overrides=plan.runs[0].overrides if plan.runs else (),
+        seed_free=plan.seed_free,
+        printed_digits=table.printed_digits(plan.row.name, metric),
         note=" ".join(text for text in (plan.note, published.note if published else "") if text),
     )
+    return dataclasses.replace(cell, verdict=_verdict(table, cell))
 
 
-def _status(plan: CellPlan, metric: Metric, found: _Found, measured: int, budget: str) -> tuple[str, str]:
+def _verdict(table: Table, cell: Cell) -> str:
+    if cell.difference is None:
+        return ""
+    if cell.changed or not table.is_comparable(cell.row, cell.column):
+        return verdict.NOT_COMPARABLE
+    if cell.metric.test:
+        return verdict.judge_p(cell.mean, cell.published.value)
+    unit = 10.0**-cell.printed_digits
+    allowed = verdict.tolerance(cell.sd, cell.n, cell.published.sd, table.runs.get(FULL), unit)
+    return verdict.judge(cell.difference, allowed)
+
+
+def _status(plan: CellPlan, metric: Metric, found: Found, measured: int) -> tuple[str, str]:
     """Status and reason of a cell, given how many runs measured its metric."""
     if measured:
-        remarks = _remarks([record for _, record in found.finished], plan.overrides)
+        absent = [str(run.identity.seed) for run in plan.runs if run not in {run for run, _ in found}]
         if measured == len(plan.runs):
-            return "measured", remarks
-        return "partial", "; ".join(filter(None, [_partial(plan, found, measured), remarks]))
-    if found.finished:
-        has = ", ".join(sorted(found.finished[0][1].metrics)) or "none"
+            return "measured", ""
+        missing = f"; not run yet: seed{'s' if len(absent) > 1 else ''} {', '.join(absent)}" if absent else ""
+        return "partial", f"{measured} of {len(plan.runs)} runs{missing}"
+    if found:
+        has = ", ".join(sorted(found[0][1].metrics)) or "none"
         return "no_metric", f"the runs do not measure {metric.name}; they measure {has}"
     if plan.obstacle:
-        return plan.obstacle.status, _line(plan.obstacle.reason)
-    if found.failed:
-        reason = found.failed[0][1]
-        return ("unavailable", reason) if is_unavailable(reason) else ("failed", f"failed: {reason}")
-    return "not_run", f"not run yet at budget {budget}"
-
-
-def _partial(plan: CellPlan, found: _Found, measured: int) -> str:
-    parts = [f"{measured} of {len(plan.runs)} runs"]
-    parts += [f"seed {run.identity.seed} failed: {reason}" for run, reason in found.failed]
-    if found.absent:
-        seeds = ", ".join(str(run.identity.seed) for run in found.absent)
-        parts.append(f"not run yet: seed{'s' if len(found.absent) > 1 else ''} {seeds}")
-    return "; ".join(parts)
-
-
-def _remarks(finished: Iterable[Record], overrides: Sequence[str]) -> str:
-    texts = [text for record in finished for text in (cut_text(record), changed_text(record, overrides)) if text]
-    return "; ".join(dict.fromkeys(texts))
-
-
-def _line(text: str) -> str:
-    return _FOLDERS.sub("…/", " ".join(str(text).split()))
+        return plan.obstacle.status, one_line(plan.obstacle.reason)
+    return "not_run", f"not run yet at budget {plan.budget}"

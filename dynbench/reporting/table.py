@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Unit:
     digits: int
 
 
+BEST = ("high", "low", "none")
 UNITS = {unit.name: unit for unit in (Unit("percent", 100.0, 2), Unit("fraction", 1.0, 3), Unit("count", 1.0, 0))}
 
 
@@ -45,35 +47,42 @@ class Metric:
     """A metric of the table; ``name`` is its name in records.
 
     A p-value is no metric of a record: with a ``test`` and the metric that it is made ``of``, the row is compared with
-    the table's row ``against``, step by step.
+    the table's row ``against``, step by step. ``best`` says which values are better: ``"high"``, ``"low"`` or
+    ``"none"``, where no value is better than another.
     """
 
     name: str
     label: str
     unit: Unit
+    best: str = "high"
     test: str = ""
     of: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: usually a system."""
+    """A row: usually a system. A row that asks another question than the paper's is not ``comparable``."""
 
     name: str
     label: str
     overrides: tuple[str, ...] = ()
     note: str = ""
+    comparable: bool = True
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: usually a dataset. ``metrics`` are the names of those that it shows."""
+    """A column: usually a dataset. ``metrics`` are the names of those that it shows.
+
+    A column whose data are not the paper's is not ``comparable``.
+    """
 
     name: str
     label: str
     overrides: tuple[str, ...] = ()
     note: str = ""
     metrics: tuple[str, ...] = ()
+    comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,12 +118,13 @@ class Skip:
 
 @dataclass(frozen=True)
 class Special:
-    """Cells that need overrides, a note or a number of runs of their own."""
+    """Cells that need overrides, a note or a number of runs of their own, or are not ``comparable`` with the paper."""
 
     where: Where
     overrides: tuple[str, ...] = ()
     note: str = ""
     runs: int | None = None
+    comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -164,9 +174,27 @@ class Table:
         covering = (s for s in self.specials if s.runs is not None and s.where.covers(row.name, column.name, budget))
         return next((special.runs for special in covering), self.runs.get(budget))
 
+    def is_comparable(self, row: Row, column: Column) -> bool:
+        """Whether a measured value of a cell may be set beside the published one."""
+        special = (s.comparable for s in self.specials if s.where.covers(row.name, column.name, ""))
+        return row.comparable and column.comparable and all(special)
+
+    def printed_digits(self, row: str, metric: Metric) -> int:
+        """The decimals that the paper prints in a row: a YAML file drops the zeros at the end of single values."""
+        values = [
+            paper.value
+            for (own, _, name), paper in self.published.items()
+            if own == row and paper.value is not None and self.metrics[name].unit == metric.unit
+        ]
+        return max((min(_decimals(value), metric.unit.digits) for value in values), default=metric.unit.digits)
+
     def skip_reason(self, row: Row, column: Column, budget: str) -> str | None:
         """Why a cell is not run at a budget, or ``None``."""
         return next((s.reason for s in self.skips if s.where.covers(row.name, column.name, budget)), None)
+
+
+def _decimals(value: float) -> int:
+    return max(0, -int(Decimal(str(value)).normalize().as_tuple().exponent))
 
 
 def merge(*levels: Sequence[str]) -> tuple[str, ...]:
@@ -258,7 +286,9 @@ def _require_choices(table: Table, top: Fields) -> None:
 def _metric(name: str, part: Fields, unit: Unit) -> Metric:
     test = part.choice("test", TESTS, "") if part.peek("test") is not None else ""
     of = part.text("of") if test else ""
-    metric = Metric(name, part.text("label", default=name), _unit(part, unit), test, of)
+    own = _unit(part, unit)
+    best = part.choice("best", BEST, "none" if test or own.name == "count" else "high")
+    metric = Metric(name, part.text("label", default=name), own, best, test, of)
     part.finish()
     return metric
 
@@ -271,7 +301,8 @@ def _unit(part: Fields, default: Unit) -> Unit:
 
 def _row(part: Fields) -> Row:
     name = part.name()
-    row = Row(name, part.text("label", default=name), part.overrides("overrides"), part.text("note", default=""))
+    label, note = part.text("label", default=name), part.text("note", default="")
+    row = Row(name, label, part.overrides("overrides"), note, part.flag("comparable", default=True))
     part.finish()
     return row
 
@@ -280,7 +311,7 @@ def _column(part: Fields, metrics: dict[str, Metric]) -> Column:
     name = part.name()
     label, note = part.text("label", default=name), part.text("note", default="")
     shown = part.names("metrics", metrics) or tuple(metrics)
-    column = Column(name, label, part.overrides("overrides"), note, shown)
+    column = Column(name, label, part.overrides("overrides"), note, shown, part.flag("comparable", default=True))
     part.finish()
     return column
 
@@ -307,7 +338,8 @@ def _skip(part: Fields, rows: list[str], columns: list[str]) -> Skip:
 def _special(part: Fields, rows: list[str], columns: list[str]) -> Special:
     where = _where(part, rows, columns)
     runs = part.integer("runs", least=1) if part.peek("runs") is not None else None
-    special = Special(where, part.overrides("overrides"), part.text("note", default=""), runs)
+    own, note = part.overrides("overrides"), part.text("note", default="")
+    special = Special(where, own, note, runs, part.flag("comparable", default=True))
     part.finish()
     return special
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from dynbench.config import compose
 from dynbench.config.source import read_class
 from dynbench.records import Identity, Record, Store, fit_key, identify, identity_config, versions
+from dynbench.reporting import make, plan
 from dynbench.reporting.composer import Composer
-from dynbench.reporting.plan import Planner
-from dynbench.reporting.results import Cell, Reader, measure
-from dynbench.reporting.table import Table, load
+from dynbench.reporting.make import prepare
+from dynbench.reporting.results import Cell
+from dynbench.reporting.table import Table
 
 CLASSES = """
 class Scorer:
     answers = frozenset({"score"})
     def __init__(self, *, dim: int = 8, epochs: int = 10, weights: str = "plain"): ...
+
+class Still:
+    answers = frozenset({"score"})
+    draws = False
+    def __init__(self, *, dim: int = 8): ...
 
 class Embedder:
     answers = frozenset({"embed"})
@@ -27,7 +34,9 @@ class Embedder:
 class Pairs:
     version = 1
     asks = "score"
-    def __init__(self, *, share: float = 0.6): ...
+    exam_settings = frozenset({"asked"})
+    seeds = frozenset({"split_seed"})
+    def __init__(self, *, share: float = 0.6, asked: str = "all", split_seed: int | None = None): ...
 
 class Data:
     def __init__(self, *, window: str | None = None, unavailable: str | None = None): ...
@@ -46,9 +55,16 @@ FILES = {
     "budget/smoke": "{name: smoke, seeds: [0]}",
     "budget/quick": "{name: quick, seeds: [0, 1, 2]}",
     "budget/paper": "{name: paper, seeds: [0, 1, 2, 3]}",
-    "model/good": "{name: good, _target_: labclasses.Scorer, dim: 8, epochs: '${budgeted:1,3,10}', weights: plain}",
+    "model/good": """
+        name: good
+        _target_: labclasses.Scorer
+        dim: 8  # width of all vectors
+        epochs: ${budgeted:1,3,10}  # passes over the links
+        weights: plain
+        """,
+    "model/still": "{name: still, _target_: labclasses.Still, dim: 8}",
     "model/embedder": "{name: embedder, _target_: labclasses.Embedder, dim: 8}",
-    "protocol/pairs": "{name: pairs, _target_: labclasses.Pairs, share: 0.6}",
+    "protocol/pairs": "{name: pairs, _target_: labclasses.Pairs, share: 0.6, asked: all, split_seed: null}",
     "data/alpha": "{name: alpha, _target_: labclasses.Data, window: null}",
     "data/beta": "{name: beta, _target_: labclasses.Data, window: null}",
     "data/lost": "{name: lost, _target_: labclasses.Data, window: null, unavailable: nobody kept it}",
@@ -85,6 +101,10 @@ FILES = {
 }
 
 
+# Composing is what these tests would spend their time on; the files are the same in most of them.
+_COMPOSERS: dict[tuple, Composer] = {}
+
+
 @dataclass
 class Lab:
     """The laboratory: where things lie, and shortcuts."""
@@ -92,6 +112,11 @@ class Lab:
     conf: Path
     results: Path
     work: Path
+    files: dict[str, str] = field(default_factory=dict)
+
+    def composer(self) -> Composer:
+        """One for every set of files."""
+        return _COMPOSERS.setdefault(tuple(sorted(self.files.items())), Composer())
 
     @property
     def store(self) -> Store:
@@ -102,18 +127,34 @@ class Lab:
         """Write one YAML file."""
         path = self.conf / group / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(dedent(text), encoding="utf-8")
         compose.read_choice.cache_clear()
+        if group != "table":
+            self.files[f"{group}/{name}"] = text
+
+    def add(self, key: str, *entries: str) -> None:
+        """Put entries before the others of a list of the table."""
+        text = (self.conf / "table" / "lab_table1.yaml").read_text(encoding="utf-8")
+        added = "".join(f"\n  - {{{entry}}}" for entry in entries)
+        self.put("table", "lab_table1", text.replace(f"{key}:\n", f"{key}:{added}\n", 1))
+
+    def change(self, old: str, new: str) -> None:
+        """Change the text of the table."""
+        text = (self.conf / "table" / "lab_table1.yaml").read_text(encoding="utf-8")
+        assert old in text
+        self.put("table", "lab_table1", text.replace(old, new))
 
     def values(self, *overrides: str) -> dict:
         """The resolved configuration of a command line."""
-        return Composer().values(overrides)
+        return self.composer().values(overrides)
 
     def identity(self, *overrides: str) -> Identity:
         """What a command line would be known by."""
         return identify(self.values(*overrides))
 
-    def record(self, *overrides: str, reason: str = "", metrics: dict | None = None, **more) -> Path:
+    def record(
+        self, *overrides: str, reason: str = "", metrics: dict | None = None, publish: bool = True, **more
+    ) -> Path:
         """Leave the record of a run: finished, or failed if there is a reason."""
         values = self.values(*overrides)
         one = identify(values)
@@ -133,7 +174,8 @@ class Lab:
             **more,
         )
         path = self.store.write(record)
-        self.store.publish({one: ("auc", "ap", "nmi")})
+        if publish:
+            self.store.publish({one: ("auc", "ap", "nmi")})
         return path
 
     def cells(self, name: str = "lab_table1", budget: str = "quick") -> dict[tuple[str, str, str], Cell]:
@@ -144,8 +186,8 @@ class Lab:
 
     def measured(self, name: str = "lab_table1", budget: str = "quick") -> tuple[Table, list[Cell]]:
         """A table with its measured cells."""
-        table = load(name)
-        return table, measure(table, Planner(budget).plan(table), budget, Reader(self.store))
+        made = prepare([name], budget, self.store)
+        return made.tables[name], made.measure(name)
 
 
 @pytest.fixture
@@ -157,6 +199,8 @@ def lab(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
     monkeypatch.setattr(compose, "CONF", built.conf)
     read_class.cache_clear()
+    for module in (make, plan):
+        monkeypatch.setattr(module, "Composer", built.composer)
     for name in ("DYNBENCH_DATA", "DYNBENCH_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
     for name, text in FILES.items():

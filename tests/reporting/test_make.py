@@ -7,7 +7,7 @@ import time
 import pytest
 
 from dynbench.reporting import make
-from dynbench.reporting.children import Brood, describe
+from dynbench.reporting.process_pool import ProcessPool, describe
 
 
 class FakeRuns:
@@ -40,7 +40,7 @@ def fake(lab, monkeypatch):
         with lock:
             return runs.run(command, single_thread)
 
-    monkeypatch.setattr(Brood, "run", run)
+    monkeypatch.setattr(ProcessPool, "run", run)
     return runs
 
 
@@ -93,19 +93,23 @@ def test_a_failing_run_stops_nothing_and_is_tried_again_once(lab, fake, capsys):
     assert len(fake.commands) == RUNS
     said = capsys.readouterr()
     assert "failed: lab_table1, Good, Alpha, seed 0: NaN in the loss" in said.err
-    assert "failed: NaN in the loss" in table_text(lab)
+    # A failure is told, and changes nothing that is committed.
+    assert "NaN" not in table_text(lab)
+    assert table_text(lab).count(",not_run,") == 4  # Good and Heavy, two metrics
     fake.behaviour, fake.commands = {}, []
     assert call(lab) == 0
     assert len(fake.commands) == 6
     assert "NaN" not in table_text(lab)
 
 
-def test_a_killed_run_leaves_a_reason(lab, fake):
+def test_a_killed_run_leaves_a_reason(lab, fake, capsys):
     fake.behaviour = {"good-alpha-pairs-quick-s1": -9, "good-beta": 2}
     assert call(lab) == 1
-    text = table_text(lab)
-    assert "seed 1 failed: the process was ended by SIGKILL (out of memory?)" in text
-    assert "the process ended with exit code 2: the disk is full" in text
+    said = capsys.readouterr().err
+    assert "Good, Alpha, seed 1: the process was ended by SIGKILL (out of memory?)" in said
+    assert "Good, Beta, seed 0: the process ended with exit code 2: the disk is full" in said
+    kept = lab.store.spooled(lab.identity("model=good", "data=alpha", "protocol=pairs", "budget=quick", "seed=1"))
+    assert kept.reason == "the process was ended by SIGKILL (out of memory?)"
 
 
 def test_a_run_that_cannot_be_started_stops_nothing(lab, fake):
@@ -120,7 +124,42 @@ def test_absent_data_is_no_failure_and_is_asked_for_once(lab, fake, flag, tried,
     assert call(lab, *flag) == 0
     assert len(fake.commands) == tried
     assert "3 without their data" in capsys.readouterr().out
-    assert ",unavailable,dataset 'beta' is not available" in table_text(lab)
+
+
+def test_runs_and_fits_are_counted_and_a_fit_is_learnt_once(lab, fake, capsys):
+    lab.add("rows", "name: asked, label: Asked less, overrides: [model=good, protocol.asked=half]")
+    assert call(lab, "--jobs", "3") == 0
+    # On alpha the new row shares the fits of Good; on beta Good has other settings.
+    assert "planned: 15 runs, 12 fits; missing: 15 runs, 12 fits" in capsys.readouterr().out
+    call(lab)
+    assert "missing: 0 runs, 0 fits" in capsys.readouterr().out
+
+
+def test_what_was_run_by_hand_is_published(lab, fake):
+    words = ("model=good", "data=alpha", "protocol=pairs", "budget=quick", "seed=0")
+    lab.record(*words, metrics={"auc": 0.7, "ap": 0.6}, publish=False)
+    assert list(lab.store.published.all()) == []
+    assert call(lab, "--no-run") == 0
+    assert [run.metrics["auc"] for run in lab.store.published.all()] == [0.7]
+    assert "1 of 3 runs" in table_text(lab)
+
+
+def test_pruning_removes_what_no_table_uses(lab, fake, capsys):
+    call(lab)
+    lab.record(
+        "model=good", "model.dim=99", "data=alpha", "protocol=pairs", "budget=quick", "seed=0", metrics={"auc": 1}
+    )
+    assert len(list(lab.store.published.all())) == RUNS + 1
+    assert call(lab, "--no-run", "--prune") == 0
+    assert "pruned: 1 runs" in capsys.readouterr().out
+    assert len(list(lab.store.published.all())) == RUNS
+
+
+def test_smoke_writes_nothing_that_is_committed(lab, fake, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert make.main(["--budget", "smoke", "--no-run"]) == 0
+    assert (tmp_path / "runs" / "smoke" / "tables" / "lab_table1.md").is_file()
+    assert not (tmp_path / "results" / "tables").exists()
 
 
 def test_no_run_only_writes(lab, fake):
@@ -143,15 +182,20 @@ def test_several_jobs(lab, fake):
 
 
 def test_interrupting_writes_the_tables(lab, fake, monkeypatch, capsys):
-    def interrupted(futures):
-        yield from list(real(futures))[:2]
-        raise KeyboardInterrupt
+    def interrupted(*arguments):
+        for count, done in enumerate(real(*arguments)):
+            if count == 2:
+                raise KeyboardInterrupt
+            yield done
 
-    real = make._in_turn
-    monkeypatch.setattr(make, "_in_turn", interrupted)
+    real = make.schedule.carry_out
+    monkeypatch.setattr(make.schedule, "carry_out", interrupted)
     assert call(lab) == make.INTERRUPTED
     assert "interrupted" in capsys.readouterr().err
-    assert ",measured," in table_text(lab)
+    published = {run.name for run in lab.store.published.all()}
+    assert len(published) >= 2
+    assert {path.stem for path in lab.work.rglob("records/*/*.json")} == set(map(str, published))
+    assert table_text(lab).count(";good-") + table_text(lab).count(",good-") == 2 * len(published)
 
 
 def test_mistakes_are_said_in_a_sentence(lab, fake, capsys):
@@ -170,14 +214,14 @@ def test_no_half_written_table_is_left(lab, fake):
 
 
 def test_a_process_and_its_end():
-    code, words = Brood().run([sys.executable, "-c", "print('a'); raise SystemExit('b')"], single_thread=True)
+    code, words = ProcessPool().run([sys.executable, "-c", "print('a'); raise SystemExit('b')"], single_thread=True)
     assert (code, words.split()) == (1, ["a", "b"])
     assert describe(code, words) == "the process ended with exit code 1: b"
     assert describe(-15, "") == "the process was ended by SIGTERM"
 
 
 def test_stopping_ends_what_runs_and_starts_no_more():
-    brood, ends = Brood(), []
+    brood, ends = ProcessPool(), []
     program = "import time; print('up', flush=True); time.sleep(60)"
     thread = threading.Thread(target=lambda: ends.append(brood.run([sys.executable, "-c", program], False)))
     thread.start()

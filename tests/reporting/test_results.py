@@ -1,6 +1,5 @@
 """Planning and aggregation: numbers, statuses and reasons."""
 
-import re
 import statistics
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from dynbench.config.compose import compose
 from dynbench.errors import ConfigError
 from dynbench.records import identify
 from dynbench.reporting.plan import Planner
+from dynbench.reporting.results import is_unavailable, one_line
 from dynbench.reporting.table import load
 
 GOOD = ("model=good", "data=alpha", "protocol=pairs", "budget=quick")
@@ -24,9 +24,12 @@ def test_mean_sd_and_difference(lab):
     cell = lab.cells()["good", "alpha", "auc"]
     assert cell.mean == pytest.approx(100 * statistics.fmean(values))
     assert cell.sd == pytest.approx(100 * statistics.stdev(values))
-    assert (cell.n, cell.status, cell.reason) == (3, "measured", "")
+    assert (cell.n, cell.status, cell.reason) == (3, "measured", "quick: passes over the links: 3 of 10")
     assert cell.difference == pytest.approx(cell.mean - 87.05)
-    assert cell.records == ("runs/pairs/alpha.jsonl",)
+    assert [(identity, value) for identity, value in cell.runs] == [
+        (lab.identity(*GOOD, f"seed={seed}"), pytest.approx(100 * value)) for seed, value in enumerate(values)
+    ]
+    assert (cell.budget, cell.cuts) == ("quick", "passes over the links: 3 of 10")
 
 
 def test_one_run_has_no_spread_and_is_partial(lab):
@@ -34,7 +37,7 @@ def test_one_run_has_no_spread_and_is_partial(lab):
     lab.record(*GOOD, "seed=2", reason="NaN in the loss")
     cell = lab.cells()["good", "alpha", "auc"]
     assert (cell.n, cell.sd, cell.status) == (1, None, "partial")
-    assert cell.reason == "1 of 3 runs; seed 2 failed: NaN in the loss; not run yet: seed 0"
+    assert cell.reason == "1 of 3 runs; not run yet: seeds 0, 2; quick: passes over the links: 3 of 10"
 
 
 def test_every_cell_without_a_number_says_why(lab):
@@ -46,7 +49,7 @@ def test_every_cell_without_a_number_says_why(lab):
     assert said["heavy", "beta"] == ("skipped", "skipped at quick: it takes a day")
     assert said["future", "alpha"] == (
         "not_built",
-        "model 'future' is not built yet: there is no conf/model/future.yaml",
+        "model 'future' is not built yet",
     )
     assert said["embedder", "alpha"][0] == "unsupported"
     assert "cannot be run under protocol=pairs" in said["embedder", "alpha"][1]
@@ -72,36 +75,42 @@ def test_a_skip_holds_for_its_budget_only_and_not_against_records(lab):
     assert lab.cells()["heavy", "beta", "auc"].n == 1
 
 
-def test_data_in_a_folder_of_the_user_is_not_unavailable(lab, tmp_path, monkeypatch):
+def test_data_in_a_folder_of_the_user_are_run_and_change_no_table_before(lab, tmp_path, monkeypatch):
+    def plan():
+        return next(one for one in Planner("quick").plan(load("lab_table1")) if one.column.name == "lost")
+
+    assert not plan().runnable
     (tmp_path / "data" / "lost").mkdir(parents=True)
     monkeypatch.setenv("DYNBENCH_DATA", str(tmp_path / "data"))
-    assert lab.cells()["good", "lost", "auc"].status == "not_run"
+    assert plan().runnable
+    assert lab.cells()["good", "lost", "auc"].status == "unavailable"
 
 
-def test_failures_tell_their_reason_without_folders(lab):
-    lab.record(*GOOD, "seed=0", reason="RuntimeError: out of memory\nin /home/somebody/code/x.py, https://a.b/c/d")
-    cell = lab.cells()["good", "alpha", "auc"]
-    assert cell.status == "failed"
-    assert cell.reason == "failed: RuntimeError: out of memory in …/x.py, https://a.b/c/d"
+def test_a_failure_leaves_no_trace_in_a_table(lab):
+    before = lab.cells()
+    lab.record(*GOOD, "seed=0", reason="RuntimeError: out of memory")
+    assert lab.cells() == before
+
+
+def test_reasons_are_told_in_one_line_without_folders():
+    said = one_line("RuntimeError: out of memory\nin /home/somebody/code/x.py, https://a.b/c/d")
+    assert said == "RuntimeError: out of memory in …/x.py, https://a.b/c/d"
 
 
 @pytest.mark.parametrize(
-    "reason",
+    ("reason", "absent"),
     [
-        "dataset 'alpha' is not available; looked in /data/alpha.",
-        "dataset 'alpha': downloading https://x.y/z failed (timeout); try again later",
-        "DataUnavailable: whatever",
+        ("dataset 'alpha' is not available; looked in /data/alpha.", True),
+        ("dataset 'alpha': downloading https://x.y/z failed (timeout); try again later", True),
+        ("DataUnavailable: whatever", True),
+        ("RuntimeError: dataset 'alpha' is not available", False),
     ],
 )
-def test_failures_for_want_of_data_are_unavailable(lab, reason):
-    lab.record(*GOOD, "seed=0", reason=reason)
-    assert lab.cells()["good", "alpha", "auc"].status == "unavailable"
+def test_failures_for_want_of_data_are_told_from_others(reason, absent):
+    assert is_unavailable(reason) == absent
 
 
-def test_a_damaged_record_and_a_missing_metric(lab, caplog):
-    lab.record(*GOOD, "seed=0", reason="it failed").write_text("{")
-    assert lab.cells()["good", "alpha", "auc"].status == "not_run"
-    assert "set aside" in caplog.text
+def test_a_missing_metric(lab):
     for seed in range(3):
         lab.record(*GOOD, f"seed={seed}", metrics={"ap": 0.5})
     cells = lab.cells()
@@ -112,25 +121,85 @@ def test_a_damaged_record_and_a_missing_metric(lab, caplog):
 
 def test_cuts_and_changes_are_the_reason_of_a_measured_cell(lab):
     for seed in range(3):
-        more = {"cuts": {"model.epochs": [300, 1000]}, "comparable": False, "changed": {"share": 0.5}}
+        more = {"comparable": False, "changed": {"share": 0.5}}
         lab.record(*GOOD, f"seed={seed}", metrics={"auc": 0.5, "ap": 0.5}, **more)
     cell = lab.cells()["good", "alpha", "auc"]
-    assert cell.status == "measured"
-    assert cell.reason == ("cut at quick: model.epochs 300 of 1000; not comparable with the paper: protocol.share=0.5")
+    assert (cell.status, cell.verdict) == ("measured", "not comparable")
+    assert cell.reason == ("quick: passes over the links: 3 of 10; not comparable with the paper: protocol.share=0.5")
+
+
+def test_a_cut_is_told_whoever_typed_it(lab):
+    """A table that types a smaller number at one budget has cut as well, and one that types it always has not."""
+    lab.add("cells", "row: good, column: alpha, budget: quick, overrides: [model.epochs=7]")
+    lab.add("cells", "row: heavy, column: alpha, overrides: [model.epochs=7]")
+    for words, row, cuts in (([], "good", "passes over the links: 7 of 10"), (["model.weights=heavy"], "heavy", "")):
+        lab.record(*GOOD, *words, "model.epochs=7", "seed=0", metrics={"auc": 0.5})
+        assert lab.cells()[row, "alpha", "auc"].cuts == cuts
+
+
+def test_a_cell_shows_the_largest_budget_that_was_measured(lab):
+    quick = lab.cells()["good", "alpha", "auc"]
+    assert (quick.budget, quick.mean) == ("", None)
+    for seed in range(3):
+        lab.record(*GOOD, f"seed={seed}", metrics={"auc": 0.5})
+    assert lab.cells()["good", "alpha", "auc"].budget == "quick"
+    paper = (*GOOD[:3], "budget=paper")
+    lab.record(*paper, "seed=0", metrics={"auc": 0.75})
+    cell = lab.cells()["good", "alpha", "auc"]
+    assert (cell.budget, cell.mean, cell.n, cell.cuts) == ("paper", 75, 1, "")
+    assert cell.reason.startswith("1 of 10 runs")
+    # What is run for the paper's budget shows quick until it is there.
+    assert lab.cells(budget="paper")["good", "beta", "auc"].status == "not_run"
+    # Smoke measures nothing, and is shown only where smoke is asked for.
+    lab.record(*GOOD[:1], "data=beta", *GOOD[2:3], "model.dim=16", "budget=smoke", "seed=0", metrics={"auc": 0.1})
+    assert lab.cells()["good", "beta", "auc"].budget == ""
+    assert lab.cells(budget="smoke")["good", "beta", "auc"].budget == "smoke"
+
+
+def test_what_draws_nothing_is_run_once(lab):
+    lab.add("rows", "name: moved, overrides: [model=still]")
+    lab.add("rows", "name: still, overrides: [model=still, protocol.split_seed=3]")
+    plans = [plan for plan in Planner("quick").plan(load("lab_table1")) if plan.column.name == "alpha"]
+    seeds = {plan.row.name: [run.identity.seed for run in plan.runs] for plan in plans}
+    # Where the questions hang on the run's seed, they are asked with every seed.
+    assert seeds == {"still": [0], "moved": [0, 1, 2], "good": [0, 1, 2], "heavy": [0, 1, 2], "future": [],
+                     "embedder": [0, 1, 2]}  # fmt: skip
+
+
+def test_verdicts_of_cells(lab):
+    for seed, auc in enumerate([0.866, 0.868, 0.873]):
+        lab.record(*GOOD, f"seed={seed}", metrics={"auc": auc, "ap": 0.8 + seed / 1000})
+    cells = lab.cells()
+    assert [cells["good", "alpha", name].verdict for name in ("auc", "ap")] == ["reproduced", "reproduced"]
+    lab.change("auc: [87.05, 0.3], ap: 80", "auc: [82.05, 0.3], ap: 81")
+    cells = lab.cells()
+    assert [cells["good", "alpha", name].verdict for name in ("auc", "ap")] == ["above", "below"]
+    assert cells["heavy", "alpha", "auc"].verdict == ""
+
+
+@pytest.mark.parametrize(
+    ("where", "verdict"),
+    [
+        ("name: alpha, label: Alpha", "not comparable"),
+        ("name: good, label: Good", "not comparable"),
+        ("row: good, column: beta", "reproduced"),
+    ],
+)
+def test_what_a_table_calls_not_comparable_is_not_compared(lab, where, verdict):
+    lab.change(where, f"{where}, comparable: false")
+    for seed, auc in enumerate([0.866, 0.868, 0.873]):
+        lab.record(*GOOD, f"seed={seed}", metrics={"auc": auc})
+    assert lab.cells()["good", "alpha", "auc"].verdict == verdict
 
 
 def test_a_change_that_the_table_asks_for_is_no_reason(lab):
-    text = (lab.conf / "table" / "lab_table1.yaml").read_text()
-    lab.put(
-        "table",
-        "lab_table1",
-        text.replace("overrides: [protocol=pairs]", "overrides: [protocol=pairs, protocol.share=0.5]"),
-    )
+    lab.change("overrides: [protocol=pairs]", "overrides: [protocol=pairs, protocol.share=0.5]")
     for seed in range(3):
         lab.record(
             *GOOD, "protocol.share=0.5", f"seed={seed}", metrics={"auc": 0.5}, comparable=False, changed={"share": 0.5}
         )
-    assert lab.cells()["good", "alpha", "auc"].reason == ""
+    cell = lab.cells()["good", "alpha", "auc"]
+    assert (cell.changed, cell.verdict) == ("", "below")
 
 
 def test_seeds_come_from_the_budget_unless_the_table_says(lab):
@@ -143,10 +212,7 @@ def test_seeds_come_from_the_budget_unless_the_table_says(lab):
 
 
 def test_a_cell_may_have_more_runs_than_its_table(lab):
-    text = (lab.conf / "table" / "lab_table1.yaml").read_text()
-    first = "- {row: good, column: beta, overrides"
-    more = "- {row: good, column: alpha, budget: quick, runs: 7}"
-    lab.put("table", "lab_table1", re.sub(rf"^( *){re.escape(first)}", rf"\1{more}\n\1{first}", text, flags=re.M))
+    lab.add("cells", "row: good, column: alpha, budget: quick, runs: 7")
     table = load("lab_table1")
     good, alpha, beta = table.rows[0], *table.columns[:2]
     assert Planner("quick").seeds(table, good, alpha) == list(range(7))
@@ -158,8 +224,7 @@ def test_a_cell_may_have_more_runs_than_its_table(lab):
     ("override", "words"), [("model.weihgts=heavy", "did you mean 'model.weights'"), ("model.dim=many", "model.dim")]
 )
 def test_an_override_that_cannot_be_names_file_and_cell(lab, override, words):
-    text = (lab.conf / "table" / "lab_table1.yaml").read_text()
-    lab.put("table", "lab_table1", text.replace("model.weights=heavy", override))
+    lab.change("model.weights=heavy", override)
     with pytest.raises(ConfigError) as caught:
         lab.cells()
     for word in ("lab_table1.yaml", "row 'heavy', column 'alpha'", words):

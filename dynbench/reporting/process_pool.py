@@ -14,7 +14,7 @@ _GRACE = 15.0
 _LAST_WORDS = 4000
 
 
-class Brood:
+class ProcessPool:
     """The processes that are running now. Used from several threads."""
 
     def __init__(self):

@@ -1,0 +1,59 @@
+"""Settings in the words of their files' comments, which are nearer to a paper's than their keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from dynbench.config.compose import choice_path
+from dynbench.errors import ConfigError
+
+_LONGEST = 44
+
+
+def cut_words(used: Mapping[str, Any], full: Mapping[str, Any]) -> str:
+    """What sets one configuration apart from the paper's: ``passes per snapshot: 300 of 1000``.
+
+    Args:
+        used, full: Settings as ``group.key``; names of choices and places of classes do not count.
+    """
+    found = []
+    for key in sorted({*used, *full}):
+        group, _, name = key.partition(".")
+        mine, theirs = used.get(key), full.get(key)
+        if mine != theirs and name not in ("name", "_target_"):
+            fewer = type(mine) is type(theirs) is int and mine < theirs
+            link = "of" if fewer else "instead of"
+            found.append(f"{label(group, used.get(f'{group}.name'), name)}: {_plain(mine)} {link} {_plain(theirs)}")
+    return "; ".join(found)
+
+
+def label(group: str, choice: Any, key: str) -> str:
+    """A setting by its comment; by its key where the comment does not fit, and by both where one leads to the other.
+
+    ``learning_rate: 0.01  # of Adam`` is the learning rate of Adam.
+    """
+    words, name = _comments(group, str(choice)).get(key, ""), key.replace("_", " ")
+    return f"{name} {words}" if words.startswith("of ") else words or name
+
+
+@cache
+def _comments(group: str, choice: str) -> dict[str, str]:
+    """The first clause of each key's comment, where it is short enough to stand in a footnote."""
+    try:
+        text = choice_path(group, choice).read_text(encoding="utf-8")
+    except (ConfigError, OSError):
+        return {}
+    found = {}
+    for key, comment in re.findall(r"^(\w+):[^#\n]*#\s*(.+)$", text, re.MULTILINE):
+        # "mean | attentive: how a neighbourhood becomes a vector" lists the choices first.
+        clause = re.split(r"[;:,(]", comment.partition(": ")[2] if " | " in comment else comment)[0].strip().rstrip(".")
+        if 0 < len(clause) <= _LONGEST:
+            found[key] = clause[0].lower() + clause[1:]
+    return found
+
+
+def _plain(value: Any) -> str:
+    return "all" if value is None else str(value)
