@@ -24,7 +24,9 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("name", help="of the sweep, a file in conf/sweep/")
     parser.add_argument("--systems", nargs="*", help="only these")
-    parser.add_argument("--set", nargs="*", default=[], dest="settings", help="settings of every run, such as work_dir=runs")
+    parser.add_argument(
+        "--set", nargs="*", default=[], dest="settings", help="settings of every run, such as work_dir=runs"
+    )
     parser.add_argument("--results-dir", default="results", help="where the page goes")
     options = parser.parse_args(words)
     sweep = yaml.safe_load((CONF / "sweep" / f"{options.name}.yaml").read_text(encoding="utf-8"))
@@ -33,7 +35,9 @@ def main(words: list[str] | None = None) -> int:
     place = Path(options.results_dir) / "sweeps"
     place.mkdir(parents=True, exist_ok=True)
     for system, table in zip(chosen, tables, strict=True):
-        (place / f"{options.name}_{system}.md").write_text(f"# {sweep['title']}: {system}\n\n{sweep['rule']}\n{table}", "utf-8")
+        (place / f"{options.name}_{system}.md").write_text(
+            f"# {sweep['title']}: {system}\n\n{sweep['rule']}\n{table}", "utf-8"
+        )
         print(f"{system}\n{table}")
     return 0
 
@@ -46,7 +50,9 @@ def system_table(sweep: dict[str, Any], system: str, settings: list[str]) -> str
         rows.append((candidate, cells, mean(value for cell in cells for value in cell)))
         print(f"{system} {' '.join(candidate) or 'defaults'}: {rows[-1][2]:.2f}", file=sys.stderr, flush=True)
     best = max(range(len(rows)), key=lambda number: rows[number][2])  # the first of equals
-    heads = [f"{column} {metric.removeprefix('validation_')}" for column in sweep["columns"] for metric in sweep["metrics"]]
+    heads = [
+        f"{column} {metric.removeprefix('validation_')}" for column in sweep["columns"] for metric in sweep["metrics"]
+    ]
     lines = ["", "| settings | " + " | ".join(heads) + " | mean |", "| --- |" + " ---: |" * (len(heads) + 1)]
     for number, (candidate, cells, average) in enumerate(rows):
         numbers = [f"{value:.2f}" for cell in cells for value in cell] + [f"{average:.2f}"]
@@ -62,7 +68,15 @@ def measured(
     """Means over the seeds, in percent."""
     found = []
     for seed in sweep["seeds"]:
-        words = [f"model={system}", *column, *sweep["overrides"], *candidate, f"seed={seed}", "progress=false", *settings]
+        words = [
+            f"model={system}",
+            *column,
+            *sweep["overrides"],
+            *candidate,
+            f"seed={seed}",
+            "progress=false",
+            *settings,
+        ]
         metrics = run(compose(words), words).record.metrics
         found.append([100 * metrics[name] for name in sweep["metrics"]])
     return [mean(values) for values in zip(*found, strict=True)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +108,26 @@ def check_group(group: str, values: dict[str, Any]) -> None:
 
 
 def check_pair(values: dict[str, Any]) -> None:
-    """Refuse a model that cannot answer what the protocol asks, naming models that can."""
+    """Refuse a model that cannot answer what the protocol asks or see what it shows, naming models that can."""
     model, protocol = (read_class(values[group]["_target_"]) for group in ("model", "protocol"))
-    asks = asked(protocol)
-    if asks is not None and asks not in answers(model):
-        offers = ", ".join(sorted(answers(model))) or "nothing"
+    if reason := obstacle(model, protocol):
         raise ConfigError(
-            f"model={values['model']['name']} cannot be run under protocol={values['protocol']['name']}: the protocol "
-            f"asks it to {asks}, it can {offers}. Models that can {asks}: {', '.join(_able(asks)) or 'none'}"
+            f"model={values['model']['name']} cannot be run under protocol={values['protocol']['name']}: {reason}. "
+            f"Models that can {asked(protocol)}: {', '.join(_able(protocol)) or 'none'}"
         )
+
+
+def obstacle(model: ClassSource, protocol: ClassSource) -> str | None:
+    """Why a model cannot be run under a protocol, or ``None`` if it can."""
+    asks = asked(protocol)
+    if asks is None:
+        return None
+    if asks not in answers(model):
+        offers = ", ".join(sorted(answers(model))) or "nothing"
+        return f"the protocol asks it to {asks}, it can {offers}"
+    needs, shows = model.attributes.get("needs", frozenset()), protocol.attributes.get("view", "snapshots")
+    other = {"snapshots": "events", "events": "snapshots"}[shows]
+    return f"the protocol shows {shows}, the model needs {other}" if other in needs else None
 
 
 def require_embeddings(values: dict[str, Any]) -> None:
@@ -123,7 +136,7 @@ def require_embeddings(values: dict[str, Any]) -> None:
     if "embed" not in can:
         raise ConfigError(
             f"save_embeddings=true needs a model that can embed; model={values['model']['name']} can "
-            f"{', '.join(sorted(can)) or 'do nothing'}. Models that can: {', '.join(_able('embed')) or 'none'}"
+            f"{', '.join(sorted(can)) or 'do nothing'}. Models that can: {', '.join(_answering('embed')) or 'none'}"
         )
 
 
@@ -137,18 +150,22 @@ def asked(protocol: ClassSource) -> str | None:
     return protocol.attributes.get("asks", "score")
 
 
-def _able(asks: str) -> list[str]:
+def _able(protocol: ClassSource) -> list[str]:
+    """Models that can be run under a protocol."""
+    return [name for name, model in _models() if obstacle(model, protocol) is None]
+
+
+def _answering(asks: str) -> list[str]:
+    return [name for name, model in _models() if asks in answers(model)]
+
+
+def _models() -> Iterator[tuple[str, ClassSource]]:
+    """The models of the catalogue whose classes can be read."""
     from dynbench.config.compose import choices, read_choice
 
-    return [name for name in choices("model") if asks in _answers_of(read_choice("model", name))]
-
-
-def _answers_of(card: dict[str, Any]) -> frozenset[str]:
-    """What a model file's class can be asked; nothing if there is no such class."""
-    try:
-        return answers(read_class(card.get("_target_", "")))
-    except ConfigError:
-        return frozenset()
+    for name in choices("model"):
+        with suppress(ConfigError):
+            yield name, read_class(read_choice("model", name).get("_target_", ""))
 
 
 def _hint(key: str, known: dict) -> str:

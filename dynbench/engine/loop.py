@@ -151,8 +151,9 @@ class Loop:
             elif fitted is None:
                 self.model.condition(copied(episode.context))
                 fitted = _noted(self.model.running_state()) if len(exams) > 1 else {}
-            else:
+            elif exam.start == "fitted" or revealed is None:
                 self.model.restore(fitted)
+                revealed = None  # a model goes back, and from there no longer forward: validation is told again
             if exam.start == "after_validation":
                 revealed = self._after_validation(episode, revealed)
             for block in exam.blocks():

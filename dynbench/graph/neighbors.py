@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,6 +78,16 @@ class TemporalNeighbors:
     def device(self) -> torch.device:
         """Where the index lives."""
         return self._arena.times.device
+
+    @property
+    def sizes(self) -> Tensor:
+        """``(N,) long`` number of events of each node; a view that grows with the index."""
+        return self._arena.sizes
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """On a CPU: starts, sizes and capacities of all lists, and the entries' ends, for compiled loops."""
+        return self._arena.lists.numpy(), self._arena.ends.numpy()
 
     # ---- growing ------------------------------------------------------------------------------------------
 

@@ -12,10 +12,11 @@ from torch import Tensor
 try:
     from numba import njit
 
-    _compile = njit(cache=True, nogil=True)
+    jit = njit(cache=True, nogil=True)
 except ImportError:  # slower, and otherwise the same
 
-    def _compile(function):
+    def jit(function):
+        """The function itself."""
         return function
 
 
@@ -93,14 +94,14 @@ class PairTable:
             _fill(self._codes, self._slots, self._count)
 
 
-@_compile
+@jit
 def _slot(code, mask):
     """Where to look first: the bits of the code, well mixed."""
     x = np.uint64(code) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((x ^ (x >> np.uint64(32))) & np.uint64(mask))
 
 
-@_compile
+@jit
 def row_of(codes, slots, code):
     """The row of a pair, or -1."""
     mask = len(slots) - 1
@@ -110,13 +111,13 @@ def row_of(codes, slots, code):
     return slots[slot]
 
 
-@_compile
+@jit
 def _find(codes, slots, wanted, rows):
     for k in range(len(wanted)):
         rows[k] = row_of(codes, slots, wanted[k])
 
 
-@_compile
+@jit
 def _place(codes, slots, row):
     mask = len(slots) - 1
     slot = _slot(codes[row], mask)
@@ -125,13 +126,13 @@ def _place(codes, slots, row):
     slots[slot] = row
 
 
-@_compile
+@jit
 def _fill(codes, slots, count):
     for row in range(count):
         _place(codes, slots, row)
 
 
-@_compile
+@jit
 def _add(codes, slots, wanted, rows, count):
     for k in range(len(wanted)):
         row = row_of(codes, slots, wanted[k])
@@ -144,7 +145,7 @@ def _add(codes, slots, wanted, rows, count):
     return count
 
 
-@_compile
+@jit
 def _forget(codes, slots, first, count):
     # The last pair that came is the last one on every path of a search, so that its slot may simply be emptied.
     mask = len(slots) - 1

@@ -16,7 +16,7 @@ import yaml
 from omegaconf import DictConfig
 from torch import Tensor
 
-from dynbench.config.check import answers, asked, check_group, resolved
+from dynbench.config.check import asked, check_group, obstacle, resolved
 from dynbench.config.compose import choice_path, choices, compose, enable_plugins, read_choice
 from dynbench.config.source import ClassSource, read_class
 from dynbench.contract import Block, Episode, Exam
@@ -49,7 +49,8 @@ def possible_pairs() -> list[tuple[str, str]]:
     return [
         (model, protocol)
         for protocol, model in itertools.product(choices("protocol"), choices("model"))
-        if asked(source("protocol", protocol)) in answers(source("model", model))
+        if asked(source("protocol", protocol)) is not None
+        and obstacle(source("model", model), source("protocol", protocol)) is None
     ]
 
 

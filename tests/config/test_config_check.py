@@ -297,3 +297,14 @@ def test_a_plug_in_folder_may_be_on_the_path_already(monkeypatch, tmp_path):
 def test_a_choice_without_a_target():
     with pytest.raises(ConfigError, match=r"model has no _target_"):
         check_group("model", OmegaConf.to_container(OmegaConf.create({"name": "x"})))
+
+
+def test_a_model_of_snapshots_is_not_shown_events():
+    said = complaint("model=nlsm", "protocol=temporal_events")
+    assert said.startswith(
+        "model=nlsm cannot be run under protocol=temporal_events: the protocol shows events, the model needs "
+        "snapshots. Models that can score: "
+    )
+    named = said.rpartition(": ")[2].split(", ")
+    assert {"edgebank", "common_neighbors"} <= set(named)
+    assert not {"nlsm", "gae", "decayed_count"} & set(named)

@@ -63,7 +63,6 @@ def test_observing_equals_fitting_on_the_whole(name):
     model.observe(graph.between(3, 5))
     model.observe(graph.step(5))
     assert torch.equal(model.score(queries), fitted(name, graph.before(6)).score(queries))
-    assert model.known.checksum() == graph.before(6).checksum()
     assert not torch.equal(model.score(queries), before)
 
 

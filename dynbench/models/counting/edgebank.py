@@ -36,8 +36,7 @@ Reproduction:
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -45,97 +44,79 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.graph.pairs import PairEvents, Spans
-from dynbench.models.history import HistoryModel
+from dynbench.graph.pair_memory import PairMemory
+from dynbench.models.base import Model
+
+if TYPE_CHECKING:
+    from dynbench.contract import Selector
+    from dynbench.engine.trainer import Trainer
 
 
-class EdgeBank(HistoryModel):
+class EdgeBank(Model):
     """Scores a pair by its presence in memory.
 
     Args:
         memory: Which pairs are kept: ``unlimited``, ``recent``, ``interval`` or ``frequent``.
+        filled_from: What is in memory before anything is revealed: all that is known when questions are asked, the
+            ``context``, or only what may be learnt from, ``train``.
     """
 
-    version = 1
+    answers = frozenset({"score"})
 
-    def __init__(self, *, memory: Literal["unlimited", "recent", "interval", "frequent"] = "unlimited"):
-        self.memory = memory
+    def __init__(
+        self,
+        *,
+        memory: Literal["unlimited", "recent", "interval", "frequent"] = "unlimited",
+        filled_from: Literal["context", "train"] = "context",
+    ):
+        self.memory, self.filled_from = memory, filled_from
+        self._train: TemporalGraph | None = None
 
-    def count(self, history: TemporalGraph) -> None:
-        """Remember the context."""
-        self.seen, self.gaps = PairEvents(history.events(0, 0)), MeanGap()
-        self.time: list[np.ndarray] = []
-        self.fresh: list[TemporalGraph] = []
-        self.add(history)
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Keep what may be learnt from, if that is what the memory begins with."""
+        self._train = train if self.filled_from == "train" else None
 
-    def add(self, events: TemporalGraph) -> None:
-        """Remember revealed events; they are counted when a pair is asked about."""
-        if len(events):
-            self.fresh.append(events)
-            self.time.append(events.time.numpy())
+    def condition(self, context: TemporalGraph) -> None:
+        """Fill the memory anew."""
+        self.bank = PairMemory(context if self._train is None else self._train)
 
-    def _settle(self) -> None:
-        fresh, self.fresh = self.fresh, []
-        compared = bool(fresh) and self.memory in ("interval", "frequent")
-        if compared:
-            pairs = np.unique(np.concatenate([self.seen.key(events.src, events.dst) for events in fresh]))
-            self.gaps.change(self.seen.spans(pairs), -1)
-        for events in fresh:
-            self.seen.append(events)
-        if compared:
-            self.gaps.change(self.seen.spans(pairs), 1)
+    def observe(self, events: TemporalGraph) -> None:
+        """Put revealed events into the memory."""
+        self.bank.append(events)
+
+    def running_state(self) -> dict[str, Tensor]:
+        """What is in memory."""
+        return self.bank.mark()
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Forget what came later."""
+        self.bank.rewind(state)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the memory begins with, if that was learnt."""
+        train = self._train
+        if train is None:
+            return {}
+        sizes = torch.tensor([train.num_nodes, train.directed])
+        return {"src": train.src, "dst": train.dst, "time": train.time, "sizes": sizes}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Begin with what was learnt."""
+        nodes, directed = state["sizes"].tolist()
+        self._train = TemporalGraph(state["src"], state["dst"], state["time"], nodes, directed=bool(directed))
 
     def score(self, queries: Queries) -> Tensor:
         """1 for remembered pairs, 0 for others."""
-        self._settle()
-        count, _, last = self.seen.spans(self.seen.key(queries.src, queries.dst))
-        kept = count > 0
+        row = self.bank.find(queries.src, queries.dst)
+        found = row >= 0
         if self.memory == "frequent":
-            kept &= count >= len(self.seen) / max(self.gaps.pairs, 1)
-        elif self.memory != "unlimited" and self.time:
-            kept &= last >= self.since()
-        return torch.from_numpy(kept).float()
+            found[found] = self.bank.count[row[found]] * len(self.bank) >= self.bank.events
+        elif self.memory != "unlimited" and len(self.bank):
+            found[found] = self.bank.last[row[found]] >= self._since()
+        return torch.from_numpy(found.astype(np.float32)).to(queries.src.device)
 
-    def since(self) -> float:
-        """The time from which on pairs are remembered."""
+    def _since(self) -> float:
+        """The time from which on events are remembered."""
         if self.memory == "recent":
-            return quantile(self.time, 0.85)
-        return float(self.time[-1][-1] - self.gaps.mean())
-
-
-def quantile(parts: list[np.ndarray], share: float) -> float:
-    """A quantile of times that are in order, given in parts; as NumPy's, between the two nearest times."""
-    ends = np.cumsum([len(part) for part in parts])
-    place = share * (ends[-1] - 1)
-    low = int(place)
-    near = []
-    for position in (low, min(low + 1, int(ends[-1]) - 1)):
-        part = int(np.searchsorted(ends, position, side="right"))
-        near.append(parts[part][position - ends[part]])
-    return float(np.quantile(near, place - low))
-
-
-class MeanGap:
-    """Mean time between events of a pair, summed over repeated pairs and divided by the number of all pairs.
-
-    Attributes:
-        pairs: Number of all pairs.
-    """
-
-    def __init__(self) -> None:
-        self.pairs = 0
-        self._spans: Counter[int] = Counter()  # by number of gaps, from first to last event, summed over pairs
-
-    def change(self, spans: Spans, sign: int) -> None:
-        """Count different pairs in (``sign`` 1), or those with an event out (-1)."""
-        self.pairs += sign * int((spans.count > 0).sum())
-        repeated = spans.count > 1
-        gaps, which = np.unique(spans.count[repeated] - 1, return_inverse=True)
-        lengths = np.zeros(len(gaps), spans.last.dtype)
-        np.add.at(lengths, which, (spans.last - spans.first)[repeated])
-        for number, length in zip(gaps.tolist(), lengths.tolist(), strict=True):
-            self._spans[number] += sign * length
-
-    def mean(self) -> float:
-        """In the unit of the times."""
-        return sum(length / number for number, length in sorted(self._spans.items())) / max(self.pairs, 1)
+            return self.bank.quantile(0.85)
+        return float(self.bank.times[-1] - self.bank.gaps / len(self.bank))

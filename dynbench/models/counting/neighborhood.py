@@ -24,6 +24,8 @@ Deviations:
 
 from __future__ import annotations
 
+import dataclasses
+from abc import abstractmethod
 from typing import Literal
 
 import numpy as np
@@ -32,63 +34,100 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.graph.pairs import Neighborhoods
-from dynbench.models.history import HistoryModel
+from dynbench.graph.union import UnionGraph
+from dynbench.models.base import Model
 
 
-class NeighborhoodModel(HistoryModel):
-    """Scores by neighbourhoods in the past.
+class NeighborhoodModel(Model):
+    """Scores by neighbourhoods in the past, which grow with what is revealed.
 
     Args:
         snapshots: Whether the graph is the union of ``all`` snapshots or the ``last`` one that is not empty.
     """
 
-    version = 1
+    answers = frozenset({"score"})
 
     def __init__(self, *, snapshots: Literal["all", "last"] = "all"):
         self.snapshots = snapshots
 
-    @property
-    def known(self) -> TemporalGraph:
-        """All events that are known, or those of the last snapshot."""
-        known = super().known
-        return known if self.snapshots == "all" or not len(known) else known.step(int(known.time[-1]))
+    @abstractmethod
+    def count(self, graph: TemporalGraph) -> None:
+        """Begin anew with a graph."""
 
+    @abstractmethod
     def add(self, events: TemporalGraph) -> None:
-        """Add revealed events, or go over to the last snapshot among them."""
+        """Take in events that follow."""
+
+    @abstractmethod
+    def mark(self) -> dict[str, Tensor]:
+        """What :meth:`add` changes, as it is now."""
+
+    @abstractmethod
+    def rewind(self, mark: dict[str, Tensor]) -> None:
+        """Go back to a mark."""
+
+    def condition(self, context: TemporalGraph) -> None:
+        """Begin with what is known, or with the last snapshot of it."""
+        self._graph = self._recent(context.to("cpu"))
+        self.count(self._graph)
+
+    def observe(self, events: TemporalGraph) -> None:
+        """Append revealed events, or go over to the last snapshot among them."""
+        events = events.to("cpu")
         if self.snapshots == "all":
-            self.extend(events)
+            self.add(events)
         elif len(events):
-            self.count(self.known)
+            self._graph = self._recent(events)
+            self.count(self._graph)
 
-    def extend(self, events: TemporalGraph) -> None:
-        """Add events to what was counted."""
+    def running_state(self) -> dict[str, Tensor]:
+        """How far the union has grown, or which snapshot is the last one."""
+        graph = self._graph
+        return self.mark() if self.snapshots == "all" else {"src": graph.src, "dst": graph.dst, "time": graph.time}
 
-    def score(self, queries: Queries) -> Tensor:
-        """``(Q,)`` scores; see the subclass."""
-        return super().score(queries)
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go back to that."""
+        if self.snapshots == "all":
+            self.rewind(state)
+        else:
+            self._graph = dataclasses.replace(
+                self._graph, **state, ids=None, relation=None, weight=None, edge_features=None
+            )
+            self.count(self._graph)
+
+    def _recent(self, events: TemporalGraph) -> TemporalGraph:
+        return events if self.snapshots == "all" or not len(events) else events.step(int(events.time[-1]))
 
 
 class CommonNeighbors(NeighborhoodModel):
     """Number of common neighbours."""
 
-    def count(self, history: TemporalGraph) -> None:
-        """The neighbours of each node."""
-        self.union = Neighborhoods(history)
+    def count(self, graph: TemporalGraph) -> None:
+        """The union graph, and what each node contributes as a common neighbour."""
+        self.union = UnionGraph(graph)
+        self.value = self.contribution(self.union.degree.astype(float))
 
-    def extend(self, events: TemporalGraph) -> None:
-        """New neighbours."""
-        self.union.append(events)
+    def add(self, events: TemporalGraph) -> None:
+        """More of the union; contributions change at nodes with a new neighbour."""
+        nodes = self.union.append(events)
+        self.value[nodes] = self.contribution(self.union.degree[nodes].astype(float))
+
+    def mark(self) -> dict[str, Tensor]:
+        """How far the union has grown."""
+        return self.union.mark()
+
+    def rewind(self, mark: dict[str, Tensor]) -> None:
+        """Back to a smaller union."""
+        self.union.rewind(mark)
+        self.value = self.contribution(self.union.degree.astype(float))
 
     def contribution(self, degree: np.ndarray) -> np.ndarray:
-        """What common neighbours of ``(n,)`` degrees add to a score."""
-        return np.ones(len(degree))
+        """``(N,)`` what a common neighbour of each ``(N,)`` degree adds to a score."""
+        return np.ones_like(degree)
 
     def score(self, queries: Queries) -> Tensor:
         """Summed contributions of the common neighbours."""
-        pair, node = self.union.shared(queries.src, queries.dst)
-        value = self.contribution(self.union.degree[node])
-        return torch.from_numpy(np.bincount(pair, value, minlength=len(queries))).float()
+        return self.union.shared(queries.src, queries.dst, self.value).float()
 
 
 class AdamicAdar(CommonNeighbors):
@@ -119,32 +158,39 @@ class PreferentialAttachment(NeighborhoodModel):
         super().__init__(snapshots=snapshots)
         self.counted = count
 
-    def count(self, history: TemporalGraph) -> None:
-        """Links or neighbours of each node."""
-        self.links = link_counts(history) if self.counted == "links" else None
-        self.union = Neighborhoods(history) if self.counted == "neighbors" else None
+    def count(self, graph: TemporalGraph) -> None:
+        """``(N,)`` degrees."""
+        if self.counted == "links":
+            self.degree = link_counts(graph)
+        else:
+            self.union = UnionGraph(graph)
 
-    def extend(self, events: TemporalGraph) -> None:
-        """More links, or new neighbours."""
-        if self.union is None:
-            add_link_counts(self.links, events)
+    def add(self, events: TemporalGraph) -> None:
+        """Higher degrees."""
+        if self.counted == "links":
+            for ends in (events.src, events.dst):
+                self.degree.index_add_(0, ends, torch.ones(len(ends), dtype=torch.double))
         else:
             self.union.append(events)
 
+    def mark(self) -> dict[str, Tensor]:
+        """The degrees, or how far the union has grown."""
+        return {"degree": self.degree.clone()} if self.counted == "links" else self.union.mark()
+
+    def rewind(self, mark: dict[str, Tensor]) -> None:
+        """Back to lower degrees."""
+        if self.counted == "links":
+            self.degree = mark["degree"].clone()
+        else:
+            self.union.rewind(mark)
+
     def score(self, queries: Queries) -> Tensor:
         """``d(i) d(j)``."""
-        degree = self.links if self.union is None else torch.from_numpy(self.union.degree).double()
+        degree = self.degree if self.counted == "links" else torch.from_numpy(self.union.degree).double()
         return (degree[queries.src.cpu()] * degree[queries.dst.cpu()]).float()
 
 
 def link_counts(history: TemporalGraph) -> Tensor:
     """``(N,) double`` number of link ends at each node, over all of the history."""
-    degree = torch.zeros(history.num_nodes, dtype=torch.double)
-    add_link_counts(degree, history)
-    return degree
-
-
-def add_link_counts(degree: Tensor, events: TemporalGraph) -> None:
-    """Count the ends of further links, in place."""
-    for ends in (events.src, events.dst):
-        degree.index_add_(0, ends, torch.ones(len(ends), dtype=torch.double))
+    ends = torch.cat([history.src, history.dst])
+    return torch.bincount(ends, minlength=history.num_nodes).double()
