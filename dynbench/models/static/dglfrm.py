@@ -40,8 +40,8 @@ Deviations:
       of r and mean of v instead.
 
 Reproduction:
-    The authors' README prints, for Cora over three splits, an AUC of 0.928, an average precision of 0.932 and 14.5 active
-    communities. No table of ours has been made yet.
+    The authors' README prints, for Cora over three splits, an AUC of 0.928, an average precision of 0.932 and 14.5
+    active communities. No table of ours has been made yet.
 """
 
 from __future__ import annotations
