@@ -40,7 +40,8 @@ Deviations:
       of r and mean of v instead.
 
 Reproduction:
-    See results/tables/dglfrm_auc.md and its neighbours.
+    The authors' README prints, for Cora over three splits, an AUC of 0.928, an average precision of 0.932 and 14.5
+    active communities. No table of ours has been made yet.
 """
 
 from __future__ import annotations
@@ -73,20 +74,17 @@ class Decoder(nn.Module):
 
     Args:
         communities: Width of z.
-        kind: ``deep``, two layers of widths 32 and 16; ``shallow``, z itself; ``linear``, one layer of width 32;
-            ``bilinear``, z with a symmetric matrix between two of them.
+        kind: ``deep``, two layers of widths 32 and 16; ``shallow``, z itself; ``linear``, one layer of width 32.
         width: Of the first layer.
     """
 
-    def __init__(self, communities: int, kind: Literal["deep", "shallow", "linear", "bilinear"], width: int = 32):
+    def __init__(self, communities: int, kind: Literal["deep", "shallow", "linear"], width: int = 32):
         super().__init__()
         self.kind = kind
         if kind == "deep":
             self.first, self.second = nn.Linear(communities, width), nn.Linear(width, width // 2)
         elif kind == "linear":
             self.first = nn.Linear(communities, width)
-        elif kind == "bilinear":
-            self.matrix = nn.Parameter(nn.init.xavier_uniform_(torch.empty(communities, communities)))
         for layer in self.children():
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -95,8 +93,6 @@ class Decoder(nn.Module):
         """``(..., D)`` codes p and q, of which ``p_n . q_m`` is symmetric in n and m."""
         if self.kind == "shallow":
             return z, z
-        if self.kind == "bilinear":
-            return z @ (self.matrix + self.matrix.T) / 2, z
         code = self.first(z)
         if self.kind == "deep":
             code = self.second(F.leaky_relu(code, 0.2))

@@ -4,19 +4,17 @@ Paper:
     Mehta, Carin, Rai: Stochastic Blockmodels meet Graph Neural Networks. ICML 2019 (PMLR 97).
 
 Idea:
-    DGLFRM (:mod:`dynbench.models.static.dglfrm`) without strengths: a node belongs to a community or not. With
-    ``decoder: bilinear`` it is the latent feature relational model of Miller, Griffiths and Jordan (2009), inferred by
-    a graph neural network instead of by sampling.
+    DGLFRM (:mod:`dynbench.models.static.dglfrm`) without strengths: a node belongs to a community or not.
 
 Equations:
-    As for DGLFRM, with ``z_n = b_n``. ``decoder: shallow`` is one linear layer, ``bilinear`` is ``b_n L b_m`` with a
-    symmetric matrix L.
+    As for DGLFRM, with ``z_n = b_n``. ``decoder: shallow`` is one linear layer.
 
 Deviations:
     Those of DGLFRM.
 
 Reproduction:
-    See results/tables/dglfrm_auc.md and its neighbours.
+    The authors' README prints, for one split of Cora, an AUC of 0.916, an average precision of 0.918 and 24.8 active
+    communities. No table of ours has been made yet.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ class DGLFRMB(DGLFRM):
 
     Args:
         communities: Largest number of communities, K.
-        decoder: ``deep`` (two layers), ``shallow`` (one linear layer) or ``bilinear`` (a matrix of communities).
+        decoder: ``deep`` (two layers) or ``shallow`` (one linear layer).
         **settings: Those of :class:`~dynbench.models.static.dglfrm.DGLFRM`.
     """
 
@@ -40,7 +38,7 @@ class DGLFRMB(DGLFRM):
     start_shift = 0.01
 
     def __init__(
-        self, *, communities: Width = 100, decoder: Literal["deep", "shallow", "bilinear"] = "deep", **settings
+        self, *, communities: Width = 100, decoder: Literal["deep", "shallow"] = "deep", **settings
     ):  # fmt: skip
         super().__init__(communities=communities, **settings)
         self.decoding = decoder

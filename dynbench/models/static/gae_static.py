@@ -15,7 +15,7 @@ Deviations:
     None.
 
 Reproduction:
-    The paper's Table 1 stands beside ours in results/tables/dglfrm_auc.md.
+    No table of ours has been made yet.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ Deviations:
     * Pairs whose state is not known are left out.
 
 Reproduction:
-    See results/tables/dglfrm_auc.md and its neighbours.
+    No table of ours has been made yet.
 """
 
 from __future__ import annotations

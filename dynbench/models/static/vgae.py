@@ -19,7 +19,8 @@ Deviations:
     None. As in the paper, pairs that are asked about count as no links in training (``masked: none``).
 
 Reproduction:
-    The paper's Table 1 stands beside ours in results/tables/dglfrm_auc.md.
+    The paper's Table 1 has 91.4 / 92.6 (AUC / average precision) for Cora, 90.8 / 92.0 for Citeseer and 94.4 / 94.7 for
+    Pubmed. No table of ours has been made yet.
 """
 
 from __future__ import annotations
