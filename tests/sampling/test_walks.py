@@ -20,7 +20,7 @@ def transitions(matrix: np.ndarray, came: int, here: int, p: float, q: float) ->
     """By the definition, one node at a time."""
     weight = np.zeros(len(matrix))
     for x in np.flatnonzero(matrix[here]):
-        weight[x] = 1 / p if x == came else 1.0 if matrix[came, x] else 1 / q
+        weight[x] = matrix[here, x] * (1 / p if x == came else 1.0 if matrix[came, x] else 1 / q)
     return weight / weight.sum()
 
 
@@ -28,12 +28,16 @@ def transitions(matrix: np.ndarray, came: int, here: int, p: float, q: float) ->
 LINKS = [(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (2, 4), (4, 5), (5, 5)]
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("p", "q"), [(1, 1), (4, 1), (0.25, 4), (2, 0.5), (0.1, 0.1)])
-def test_transition_probabilities(p, q):
+def test_transition_probabilities(p, q, weighted):
     torch.manual_seed(0)
     matrix = graph(7, LINKS)
+    if weighted:
+        rows, columns = matrix.nonzero()
+        matrix.data *= 0.5 + (rows * columns) % 3
     full = matrix.toarray()
-    walks = random_walks(matrix, torch.arange(6).repeat(4000), 12, p, q).numpy()
+    walks = random_walks(matrix, torch.arange(6).repeat(4000), 12, p, q, weighted).numpy()
     assert full[walks[:-1], walks[1:]].all()
     first = np.bincount(walks[1, walks[0] == 2], minlength=7)
     assert np.abs(first / first.sum() - full[2] / full[2].sum()).max() < 0.03
@@ -59,7 +63,9 @@ def test_a_node_without_links_stays():
     walks = random_walks(graph(7, LINKS), torch.tensor([6, 0]), 9, 0.5, 2.0)
     assert bool((walks[:, 0] == 6).all())
     assert not bool((walks == 6)[:, 1].any())
-    assert bool((random_walks(graph(3, []), torch.arange(3), 4, 0.5, 2.0) == torch.arange(3)).all())
+    for weighted in (False, True):
+        walks = random_walks(graph(3, []), torch.arange(3), 4, 0.5, 2.0, weighted)
+        assert bool((walks == torch.arange(3)).all())
 
 
 @pytest.mark.parametrize("wrong", [{"p": 0}, {"q": -1.0}, {"length": 0}])

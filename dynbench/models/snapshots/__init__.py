@@ -1,0 +1,1 @@
+"""Vectors of nodes in snapshots: the systems of DySAT's comparison."""
