@@ -68,7 +68,10 @@ def skip_gram(
 def _update(center: Tensor, context: Tensor, src: Tensor, dst: Tensor, noise: Tensor, negatives: int, rate: float):
     """One step along the gradient, in place.
 
-    The errors of the pairs form a sparse matrix, with a row per pair; both sums over pairs are products with it.
+    The errors of the pairs form a sparse matrix, with a row per pair; both sums over pairs are products with it. What
+    pairs made one after the other would no longer ask for, once the first ones have moved a node, their sum still does:
+    it is divided by 1 plus the sum of rate, error and squared length of the other vector. So the products of a node that
+    is in many pairs move by about one at most, and those of a node in few as they would by themselves.
     """
     drawn = noise.index_select(0, torch.randint(len(noise), (len(src) * negatives,))).view(-1, negatives)
     target = torch.cat([dst[:, None], drawn], dim=1)
@@ -77,10 +80,13 @@ def _update(center: Tensor, context: Tensor, src: Tensor, dst: Tensor, noise: Te
     error[:, 0] += 1
     error[:, 1:].masked_fill_(drawn == dst[:, None], 0)  # the true neighbour is no negative
     rows = _sparse(rate * error, target, len(context))
-    for_center = torch.from_numpy(rows @ context.numpy())
-    context += torch.from_numpy(rows.T @ here.numpy())
     ones = _sparse(torch.ones(len(src), 1), src[:, None], len(center))
-    center += torch.from_numpy(ones.T @ for_center.numpy())
+    strength = abs(rows)
+    for_center = ones.T @ (rows @ context.numpy())
+    at_center = 1 + ones.T @ (strength @ context.square().sum(1).numpy())
+    at_context = 1 + strength.T @ here.square().sum(1).numpy()
+    context += torch.from_numpy((rows.T @ here.numpy()) / at_context[:, None])
+    center += torch.from_numpy(for_center / at_center[:, None])
 
 
 def _sparse(values: Tensor, columns: Tensor, width: int) -> sparse.csr_array:

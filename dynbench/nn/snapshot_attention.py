@@ -49,7 +49,7 @@ class SnapshotLinks(NamedTuple):
         parts = []
         for step, matrix in enumerate(matrices):
             with_loops = sparse.coo_array(matrix + sparse.diags_array(present[step].astype(np.float32)))
-            degree = np.bincount(with_loops.row, with_loops.data, minlength=matrix.shape[0])
+            degree = np.asarray(with_loops.sum(axis=1), dtype=np.float64)
             scale = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
             weight = with_loops.data * scale[with_loops.row] * scale[with_loops.col]
             order = np.lexsort((with_loops.col, with_loops.row))

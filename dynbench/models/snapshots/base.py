@@ -43,6 +43,11 @@ class SnapshotModel(GradientModel):
         """Forget vectors that were computed from what was known before."""
         self._vectors = {}
 
+    def train(self, mode: bool = True):
+        """Forget vectors that were computed from parameters that now move."""
+        self._vectors = {}
+        return super().train(mode)
+
     @torch.no_grad()
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, D)`` vectors at snapshot indices."""
@@ -66,7 +71,8 @@ class SnapshotModel(GradientModel):
     def _at(self, time: int) -> Tensor:
         step = max(0, min(time, self.last_step))
         if step not in self._vectors:
-            self.eval()
+            if self.training:
+                self.eval()
             self._vectors[step] = self.vectors_at(step)
         return self._vectors[step]
 

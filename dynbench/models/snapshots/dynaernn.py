@@ -160,7 +160,7 @@ class DynAERNN(SnapshotModel):
         hidden = self.decoder(self.encode([self._known.take(rows + lag * size) for lag in range(self._lags)]))
         target = self._known.take(rows + self._ahead * size)
         error = self.decoder_out.error(hidden, target, self.beta, self._columns, self.sampled_columns)
-        loss = error.sum() * self.world * len(self._some) / len(batch)
+        loss = error.sum() * self.world * len(self._some) / max(len(batch), 1)
         if self._blind:
             rebuilt = self.decoder_out(self.decoder(self.encode([Entries.empty(1, self.device)] * self._lags)))[0]
             found = rebuilt[self._missed.column]
