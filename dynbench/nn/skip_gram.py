@@ -25,7 +25,8 @@ def skip_gram(
     epochs: int = 1,
     learning_rate: float = 0.025,
     subsample: float = 1e-3,
-) -> Tensor:
+    start: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """Train vectors so that a node tells those beside it on walks from others (word2vec, Mikolov et al., 2013).
 
     Plain stochastic gradient ascent of ``log s(u_i . v_j) + sum over negatives k of log s(-u_i . v_k)`` with the
@@ -40,12 +41,15 @@ def skip_gram(
         epochs: Passes over the walks.
         learning_rate: At the start.
         subsample: Nodes with a larger share of all occurrences are left out of walks at random; 0 leaves out none.
+        start: Vectors ``u`` and ``v`` to start from; when omitted, small random ones and zeros.
 
     Returns:
-        ``(N, D)`` vectors ``u``; a node that no pair holds keeps its initial one. Drawn from torch's global generator.
+        ``(N, D)`` vectors ``u`` and ``v``; a node that no pair holds keeps its initial ones. Drawn from torch's global
+        generator.
     """
-    center = (torch.rand(num_nodes, dim) - 0.5) / dim
-    context = torch.zeros(num_nodes, dim)
+    if start is None:
+        start = (torch.rand(num_nodes, dim) - 0.5) / dim, torch.zeros(num_nodes, dim)
+    center, context = (part.clone() for part in start)
     count = torch.bincount(walks.flatten(), minlength=num_nodes).double()
     kept = _kept(count, subsample)
     # A table of nodes makes a draw one look-up.
@@ -62,16 +66,16 @@ def skip_gram(
             for number, (one, other) in enumerate(batches):
                 _update(center, context, one, other, noise, negatives, rate + (lower - rate) * number / len(batches))
             done += part.shape[1]
-    return center
+    return center, context
 
 
 def _update(center: Tensor, context: Tensor, src: Tensor, dst: Tensor, noise: Tensor, negatives: int, rate: float):
     """One step along the gradient, in place.
 
     The errors of the pairs form a sparse matrix, with a row per pair; both sums over pairs are products with it. What
-    pairs made one after the other would no longer ask for, once the first ones have moved a node, their sum still does:
-    it is divided by 1 plus the sum of rate, error and squared length of the other vector. So the products of a node that
-    is in many pairs move by about one at most, and those of a node in few as they would by themselves.
+    pairs made one after the other would no longer ask for, once the first ones have moved a node, their sum still does.
+    So it is divided by 1 plus the sum of rate, error and squared length of the other vector: the products of a node
+    that is in many pairs move by about one at most, and those of a node in few as they would by themselves.
     """
     drawn = noise.index_select(0, torch.randint(len(noise), (len(src) * negatives,))).view(-1, negatives)
     target = torch.cat([dst[:, None], drawn], dim=1)

@@ -98,7 +98,7 @@ def test_a_single_snapshot(kind):
 @pytest.mark.parametrize("weight", [0.0, -1.0])
 def test_weights_that_are_none(kind, weight):
     graph = TemporalGraph.from_events([0, 1], [1, 2], [0, 0], 4, directed=False, num_steps=1, weight=[1.0, weight])
-    with pytest.raises(DataError, match="link 1-2 of snapshot 0 has the weight .* set model.weights=binary"):
+    with pytest.raises(DataError, match=r"link 1-2 of snapshot 0 has the weight .* set model\.weights=binary"):
         fitted(kind, graph)
     fitted(kind, graph, weights="binary")
 
