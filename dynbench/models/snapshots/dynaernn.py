@@ -42,7 +42,6 @@ from torch import Tensor, nn
 
 from dynbench.contract import Selector
 from dynbench.engine.trainer import Trainer
-from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.snapshots.base import SnapshotModel
 from dynbench.nn.sparse_autoencoder import (
@@ -54,6 +53,7 @@ from dynbench.nn.sparse_autoencoder import (
     perceptron,
     rebuilt_pairs,
 )
+from dynbench.ranges import Count, NonNegative, Positive, Share, Width
 from dynbench.sampling.batches import ShuffledBatches
 from dynbench.sampling.counts import count_matrices, seen_nodes
 
@@ -84,26 +84,22 @@ class DynAERNN(SnapshotModel):
     def __init__(
         self,
         *,
-        dim: int = 128,
-        look_back: int = 2,
-        hidden: Sequence[int] = (500, 300),
-        recurrent: Sequence[int] = (500,),
-        beta: float = 5.0,
-        l1: float = 1e-6,
-        l2: float = 1e-6,
-        slope: float = 0.3,
+        dim: Width = 128,
+        look_back: Count = 2,
+        hidden: list[Width] = (500, 300),
+        recurrent: list[Width] = (500,),
+        beta: Positive = 5.0,
+        l1: NonNegative = 1e-6,
+        l2: NonNegative = 1e-6,
+        slope: Share = 0.3,
         weights: Literal["counts", "log", "binary"] = "counts",
-        epochs: int = 250,
-        warm_epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 0.001,
-        sampled_columns: int | None = None,
+        epochs: Count = 250,
+        warm_epochs: Count | None = None,
+        batch_size: Count = 100,
+        learning_rate: Positive = 0.001,
+        sampled_columns: Count | None = None,
     ):
         super().__init__()
-        require_positive(
-            dim=dim, look_back=look_back, beta=beta, epochs=epochs, warm_epochs=warm_epochs, batch_size=batch_size,
-            learning_rate=learning_rate, sampled_columns=sampled_columns,
-        )  # fmt: skip
         self.dim, self.look_back, self.hidden, self.recurrent = dim, look_back, tuple(hidden), tuple(recurrent)
         self.beta, self.l1, self.l2, self.slope, self.weights = beta, l1, l2, slope, weights
         self.epochs, self.warm_epochs, self.batch_size = epochs, warm_epochs, batch_size

@@ -47,9 +47,9 @@ from torch import Tensor, nn
 
 from dynbench.contract import Selector
 from dynbench.engine.trainer import Trainer
-from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.snapshots.base import SnapshotModel, rows_of
+from dynbench.ranges import Count, NonNegative, Positive, Width
 from dynbench.sampling.batches import ShuffledBatches
 from dynbench.sampling.counts import count_matrices, seen_nodes
 from dynbench.sampling.triads import Triads, TriadSampler
@@ -112,17 +112,16 @@ class DynamicTriad(SnapshotModel):
     def __init__(
         self,
         *,
-        dim: int = 48,
-        smoothness: float = 0.1,
-        triads: float = 0.1,
+        dim: Width = 48,
+        smoothness: NonNegative = 0.1,
+        triads: NonNegative = 0.1,
         weights: Literal["counts", "log", "binary"] = "counts",
-        epochs: int = 10,
-        batch_size: int = 5000,
-        learning_rate: float = 0.1,
+        epochs: Count = 10,
+        batch_size: Count = 5000,
+        learning_rate: Positive = 0.1,
         warm_start: bool = False,
     ):
         super().__init__()
-        require_positive(dim=dim, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
         self.dim, self.smoothness, self.triads, self.weights = dim, smoothness, triads, weights
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.warm_start = warm_start

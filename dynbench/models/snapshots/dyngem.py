@@ -34,7 +34,6 @@ Deviations:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -44,7 +43,6 @@ from torch import Tensor, nn
 
 from dynbench.contract import Selector
 from dynbench.engine.trainer import Trainer
-from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.snapshots.base import SnapshotModel
 from dynbench.nn.sparse_autoencoder import (
@@ -56,6 +54,7 @@ from dynbench.nn.sparse_autoencoder import (
     perceptron,
     rebuilt_pairs,
 )
+from dynbench.ranges import Count, NonNegative, Positive, Share, Width
 from dynbench.sampling.batches import ShuffledBatches
 from dynbench.sampling.counts import count_matrices, digests
 
@@ -87,25 +86,21 @@ class DynGEM(SnapshotModel):
     def __init__(
         self,
         *,
-        dim: int = 128,
-        hidden: Sequence[int] = (500, 300),
-        beta: float = 5.0,
-        proximity: float = 1e-5,
-        l1: float = 1e-6,
-        l2: float = 1e-6,
-        slope: float = 0.01,
+        dim: Width = 128,
+        hidden: list[Width] = (500, 300),
+        beta: Positive = 5.0,
+        proximity: NonNegative = 1e-5,
+        l1: NonNegative = 1e-6,
+        l2: NonNegative = 1e-6,
+        slope: Share = 0.01,
         weights: Literal["counts", "log", "binary"] = "counts",
-        first_epochs: int = 30,
-        epochs: int = 5,
-        batch_size: int = 500,
-        learning_rate: float = 0.001,
-        sampled_columns: int | None = None,
+        first_epochs: Count = 30,
+        epochs: Count = 5,
+        batch_size: Count = 500,
+        learning_rate: Positive = 0.001,
+        sampled_columns: Count | None = None,
     ):
         super().__init__()
-        require_positive(
-            dim=dim, beta=beta, first_epochs=first_epochs, epochs=epochs, batch_size=batch_size,
-            learning_rate=learning_rate, sampled_columns=sampled_columns,
-        )  # fmt: skip
         self.dim, self.hidden, self.beta, self.proximity = dim, tuple(hidden), beta, proximity
         self.l1, self.l2, self.slope, self.weights = l1, l2, slope, weights
         self.first_epochs, self.epochs, self.batch_size = first_epochs, epochs, batch_size

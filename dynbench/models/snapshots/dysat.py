@@ -52,10 +52,11 @@ from torch import Tensor, nn
 
 from dynbench.contract import Selector
 from dynbench.engine.trainer import Selection, Trainer
-from dynbench.errors import ConfigError, require_positive
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.snapshots.base import SnapshotModel
 from dynbench.nn.snapshot_attention import SnapshotLinks, StructuralAttention, TemporalAttention
+from dynbench.ranges import Count, Dropout, NonNegative, Positive, Several, Width
 from dynbench.sampling.batches import ShuffledBatches
 from dynbench.sampling.contexts import ContextPairs
 from dynbench.sampling.counts import count_matrices, seen_nodes
@@ -112,27 +113,27 @@ class DySAT(SnapshotModel):
     def __init__(
         self,
         *,
-        structural_units: Sequence[int] = (128,),
-        structural_heads: Sequence[int] = (16,),
-        temporal_units: Sequence[int] = (128,),
-        temporal_heads: Sequence[int] = (16,),
-        structural_dropout: float = 0.1,
-        temporal_dropout: float = 0.5,
+        structural_units: list[Width] = (128,),
+        structural_heads: list[Count] = (16,),
+        temporal_units: list[Width] = (128,),
+        temporal_heads: list[Count] = (16,),
+        structural_dropout: Dropout = 0.1,
+        temporal_dropout: Dropout = 0.5,
         scale: Literal["snapshots", "width"] = "snapshots",
         weights: Literal["counts", "log", "binary"] = "counts",
-        walks: int = 10,
-        length: int = 20,
-        window: int = 10,
-        contexts: int = 10,
-        negatives: int = 10,
-        negative_weight: float = 1.0,
-        epochs: int = 200,
-        batch_size: int = 512,
-        learning_rate: float = 0.001,
-        structural_penalty: float = 0.0005,
-        clip: float = 1.0,
-        judge_every: int = 1,
-        patience: int = 200,
+        walks: Count = 10,
+        length: Several = 20,
+        window: Count = 10,
+        contexts: Count = 10,
+        negatives: Count = 10,
+        negative_weight: NonNegative = 1.0,
+        epochs: Count = 200,
+        batch_size: Count = 512,
+        learning_rate: Positive = 0.001,
+        structural_penalty: NonNegative = 0.0005,
+        clip: Positive = 1.0,
+        judge_every: Count = 1,
+        patience: Count = 200,
     ):
         super().__init__()
         self.structural = _layers("structural", structural_units, structural_heads)
@@ -143,12 +144,6 @@ class DySAT(SnapshotModel):
                 f"model.temporal_units={list(temporal_units)}; layers along snapshots are as wide as the last one "
                 f"within them, {width}"
             )
-        require_positive(
-            walks=walks, window=window, contexts=contexts, negatives=negatives, epochs=epochs, batch_size=batch_size,
-            learning_rate=learning_rate, clip=clip, judge_every=judge_every, patience=patience,
-        )  # fmt: skip
-        if length < 2:
-            raise ConfigError(f"model.length={length}; a walk has at least two nodes")
         self.structural_dropout, self.temporal_dropout, self.scale = structural_dropout, temporal_dropout, scale
         self.weights, self.walks, self.length, self.window = weights, walks, length, window
         self.contexts, self.negatives, self.negative_weight = contexts, negatives, negative_weight
