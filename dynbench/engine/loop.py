@@ -89,10 +89,14 @@ class Loop:
                 self.metrics[exam.name] = self._metric(exam, self._kept.get(exam.name))
 
     def _measured(self, episode: Episode) -> list[Exam]:
-        """The exams; what a model could be selected by is measured, too, where it has a name, and is not a test."""
+        """The exams; what a model could be selected by is measured, too, where it has a name, and is not a test.
+
+        It is left out where the model has learnt from its answers: from a context that is more than the train part.
+        """
         chosen_by = episode.validation
-        known = chosen_by is None or not chosen_by.name or self.model.learns == "context"
-        return [*episode.exams] if known else [*episode.exams, chosen_by]
+        more = not any(episode.context is graph for graph in episode.train.values())
+        unfit = chosen_by is None or not chosen_by.name or (self.model.learns == "context" and more)
+        return [*episode.exams] if unfit else [*episode.exams, chosen_by]
 
     def _fit(self, episode: Episode) -> None:
         """Learn, or take the fit that was kept."""

@@ -121,11 +121,12 @@ class SingleStepClassifier(SingleStep):
         """Test and validation exams, with the classifier's training pairs as support."""
         parts = {name: (p.queries(target), p.labels) for name, p in splitter.split(target, target - 1).items()}
 
-        def exam(part: str, **more) -> Exam:
+        def exam(name: str, part: str, **more) -> Exam:
             blocks = [Block(target, *parts[part], support=parts["train"])] if len(parts[part][1]) else []
-            return Exam("", lambda: blocks, LinkMetrics, self.readout, **more)
+            return Exam(name, lambda: blocks, LinkMetrics, self.readout, **more)
 
-        return [exam("test")], exam("validation", select=("macro_auc",))
+        # Validation is measured for every model, so that settings can be chosen by it and by nothing else.
+        return [exam("", "test")], exam("validation", "validation", select=("macro_auc",))
 
     def readout(self, block: Block, answer: Tensor) -> Tensor:
         """Log-odds of the classifier for each pair, from ``(1, N, D)`` embeddings."""

@@ -35,7 +35,7 @@ def outcome(folder, tmp_path, *overrides):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_clusters_and_stability_are_measured(model, network, tmp_path):
-    found = outcome(network, tmp_path, f"model={model}", "protocol.starts=3").record
+    found = outcome(network, tmp_path, f"model={model}", "protocol=node_clustering", "protocol.starts=3").record
     assert found.finished
     assert [row["n"] for row in found.steps] == [24, 24, 24, 24]
     assert all(0 <= found.metrics[name] <= 1 for name in ("acc", "f1"))

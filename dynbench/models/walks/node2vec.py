@@ -1,16 +1,17 @@
-"""node2vec: skip-gram vectors of random walks, one model per snapshot.
+"""node2vec: skip-gram vectors of random walks.
 
 Paper:
-    Grover, Leskovec: node2vec: Scalable feature learning for networks. KDD 2016. Here as a baseline of ULSE (arXiv,
-    2025), which trains it on every snapshot by itself.
+    Grover, Leskovec: node2vec: Scalable feature learning for networks. KDD 2016. Here as a baseline of NLSM (its Table
+    2 copies the values from the DySAT paper) and of ULSE (arXiv, 2025).
 
 Idea:
-    Nodes that random walks pass one after the other get similar vectors. Snapshots know nothing of each other, so a
-    node's vectors at two times have no common basis: clusters can be found at one time, but nothing can be followed.
+    Nodes that random walks pass one after the other get similar vectors. The method knows no time. It is given either
+    all links up to a snapshot, weighted by how often they were seen (``graph: union``, as in DySAT's comparison), or
+    each snapshot by itself (``graph: snapshot``, as in ULSE's).
 
 Equations:
-    A walk at v that came from s goes on to a neighbour x with weight 1/p if x = s, 1 if x is linked to s, 1/q
-    otherwise. Vectors maximise, over pairs (i, j) within a window on a walk and negatives k drawn in proportion to
+    A walk at v that came from s goes on to a neighbour x with weight w_vx times 1/p if x = s, 1 if x is linked to s,
+    1/q otherwise. Vectors maximise, over pairs (i, j) within a window on a walk and negatives k drawn in proportion to
     occurrences^(3/4)::
 
         log s(u_i . v_j) + sum over k of log s(- u_i . v_k)        s the logistic function; Y_t = u
@@ -18,38 +19,48 @@ Equations:
     A pair is scored by the dot product of its vectors at the last snapshot known.
 
 Deviations:
-    * Updates are summed over small batches instead of being made pair by pair; a batch is so small that no
-      node is expected in it more than about 32 times, down to 256 pairs.
+    * Updates are summed over small batches instead of being made pair by pair; a batch is so small that no node is
+      expected in it more than about 32 times, down to 256 pairs. A sum that would overshoot is held back
+      (:mod:`dynbench.nn.skip_gram`), so that no learning rate makes vectors diverge.
     * ULSE's paper names walk length, walks per node, window, p and q. Rate, negatives and ``subsample`` are the usual
       ones of word2vec.
-    * Walks ignore weights, as ULSE's do.
-
-Reproduction:
-    ULSE's Table 1 (accuracy over three seeds, printed value): School 0.986 +- 0.007 (0.978), Synthetic 1 0.636 +- 0.073
-    (0.695), Synthetic 2 0.603 +- 0.084 (0.630). The printed single run lies within a standard deviation or so.
+    * ``weights: binary`` makes walks ignore weights, as ULSE's do.
+    * Vectors of different snapshots have no common basis: clusters can be found at one time, but nothing can be
+      followed. ``warm_start`` starts each snapshot from the vectors of the one before.
+    * Snapshots that were embedded in an earlier fit, and are the same, are not embedded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
-from dynbench.contract import Queries
-from dynbench.errors import ConfigError
-from dynbench.models.embedding import SnapshotEmbedding
+from dynbench.contract import Queries, Selector
+from dynbench.engine.trainer import Trainer
+from dynbench.errors import DataError
+from dynbench.graph import TemporalGraph
+from dynbench.models.base import Model
 from dynbench.nn.skip_gram import skip_gram
+from dynbench.ranges import Count, NonNegative, Positive, Several, Width
+from dynbench.sampling.counts import count_matrices, digests
 from dynbench.sampling.walks import random_walks
 
+# Pairs whose vectors are multiplied at once.
+_PAIRS = 1 << 14
 
-class Node2Vec(SnapshotEmbedding):
-    """node2vec on every snapshot.
+
+class Node2Vec(Model):
+    """node2vec on every snapshot, or on all links up to it.
 
     Args:
         dim: Embedding dimension ``D``.
+        graph: What is walked on: the ``union`` of all snapshots up to one, or a ``snapshot`` alone.
+        weights: Weight of a link: ``counts`` of events, their ``log``, or ``binary``.
         walks: Walks from each node that has a link.
         length: Nodes per walk.
         window: Farthest neighbour on a walk that is predicted.
@@ -59,50 +70,93 @@ class Node2Vec(SnapshotEmbedding):
         epochs: Passes over the walks.
         learning_rate: At the start; it falls linearly.
         subsample: Share of all occurrences above which a node is left out of walks at random; 0 leaves out none.
+        warm_start: Whether a snapshot's vectors start from those of the one before.
     """
 
     version = 2
     answers = frozenset({"embed", "score"})
+    needs = frozenset({"snapshots", "undirected"})
+    learns = "context"
 
     def __init__(
         self,
         *,
-        dim: int = 16,
-        walks: int = 10,
-        length: int = 80,
-        window: int = 10,
-        p: float = 1.0,
-        q: float = 1.0,
-        negatives: int = 5,
-        epochs: int = 1,
-        learning_rate: float = 0.025,
-        subsample: float = 1e-3,
+        dim: Width = 128,
+        graph: Literal["union", "snapshot"] = "union",
+        weights: Literal["counts", "log", "binary"] = "counts",
+        walks: Count = 10,
+        length: Several = 80,
+        window: Count = 10,
+        p: Positive = 1.0,
+        q: Positive = 1.0,
+        negatives: Count = 5,
+        epochs: Count = 1,
+        learning_rate: Positive = 0.025,
+        subsample: NonNegative = 1e-3,
+        warm_start: bool = False,
     ):
-        super().__init__(dim=dim)
-        for key, value in {"walks": walks, "window": window, "negatives": negatives, "epochs": epochs}.items():
-            if value < 1:
-                raise ConfigError(f"model.{key}={value} must be at least 1")
-        if length < 2:
-            raise ConfigError(f"model.length={length}; a walk has at least two nodes")
+        self.dim, self.graph, self.weights, self.warm_start = dim, graph, weights, warm_start
         self.walks, self.length, self.p, self.q = walks, length, p, q
         self.training = {
             "window": window, "negatives": negatives, "epochs": epochs,
             "learning_rate": learning_rate, "subsample": subsample,
         }  # fmt: skip
+        self.embeddings: Tensor | None = None  # (T, N, D), up to the last snapshot that has a link
+        self._context: Tensor | None = None  # (N, D), the other vectors of the last snapshot
+        self._learnt = torch.empty(0, dtype=torch.long)
 
-    def embedded(self, matrices: Sequence[sparse.csr_array]) -> np.ndarray:
-        """``(T, N, D)``: :func:`node2vec` of each snapshot."""
-        return np.stack([self._vectors(matrix).numpy() for matrix in matrices])
+    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
+        """Embed the snapshots that were not embedded before."""
+        if not len(train):
+            raise DataError("there is no link to embed; every snapshot is empty")
+        matrices = count_matrices(train, "counts" if self.weights == "log" else self.weights)
+        matrices = matrices[: int(train.time.max()) + 1]
+        marks = digests(matrices)
+        done = len(self._learnt)
+        if not (0 < done < len(marks) and torch.equal(self._learnt, marks[:done])):
+            self.embeddings, self._context, done = torch.empty(0, train.num_nodes, self.dim), None, 0
+        walked = accumulate(matrices, _joined) if self.graph == "union" else matrices
+        for step, matrix in enumerate(walked):
+            if step >= done:
+                vectors, self._context = self._vectors(matrix)
+                self.embeddings = torch.cat([self.embeddings, vectors[None]])
+        self._learnt = marks
 
-    def _vectors(self, matrix: sparse.csr_array) -> Tensor:
+    def _vectors(self, matrix: sparse.csr_array) -> tuple[Tensor, Tensor | None]:
+        """``(N, D)`` vectors of a graph and those of contexts."""
         starts = torch.from_numpy(np.flatnonzero(np.diff(matrix.indptr))).repeat(self.walks)
+        warm = self.warm_start and self._context is not None
+        start = (self.embeddings[-1], self._context) if warm else None
         if not len(starts):
-            return (torch.rand(matrix.shape[0], self.dim) - 0.5) / self.dim
-        walks = random_walks(matrix, starts, self.length, self.p, self.q)
-        return skip_gram(walks, matrix.shape[0], self.dim, **self.training)
+            return start if warm else ((torch.rand(matrix.shape[0], self.dim) - 0.5) / self.dim, None)
+        if self.weights == "log":
+            matrix = sparse.csr_array((np.log1p(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+        walks = random_walks(matrix, starts, self.length, self.p, self.q, weighted=self.weights != "binary")
+        return skip_gram(walks, matrix.shape[0], self.dim, **self.training, start=start)
+
+    def embed(self, times: Tensor) -> Tensor:
+        """``(T, N, D)`` vectors at snapshot indices; later ones get those of the last snapshot that has a link."""
+        return self.embeddings[times.cpu().long().clamp(max=len(self.embeddings) - 1)]
 
     def score(self, queries: Queries) -> Tensor:
         """``(Q,)`` dot products of the ends' vectors at the last snapshot known at each time."""
         step = queries.time.cpu().long().clamp(max=len(self.embeddings) - 1)
-        src, dst = self.embeddings[step, queries.src.cpu()], self.embeddings[step, queries.dst.cpu()]
-        return (src * dst).sum(-1)
+        parts = zip(*(part.cpu().split(_PAIRS) for part in (step, queries.src, queries.dst)), strict=True)
+        scores = [(self.embeddings[t, i] * self.embeddings[t, j]).sum(-1) for t, i, j in parts]
+        return torch.cat(scores) if scores else torch.zeros(0)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The vectors, those from which a warm start would go on, and what tells the snapshots."""
+        if self.embeddings is None:
+            return {}
+        state = {"embeddings": self.embeddings, "learnt": self._learnt}
+        return {**state, "context": self._context} if self.warm_start and self._context is not None else state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore the vectors."""
+        self.embeddings, self._context = state.get("embeddings"), state.get("context")
+        self._learnt = state.get("learnt", torch.empty(0, dtype=torch.long))
+
+
+def _joined(one: sparse.csr_array, other: sparse.csr_array) -> sparse.csr_array:
+    return sparse.csr_array(one + other)
