@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dynbench.config.compose import choices, read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.config.source import ClassSource, read_class
 from dynbench.errors import ConfigError
@@ -50,6 +51,10 @@ def check(config: DictConfig) -> dict[str, Any]:
     """
     values = resolved(config)
     check_general(values)
+    if values["save_embeddings"]:
+        require_embeddings(values)
+        # Whatever else was chosen: nothing is asked but all embeddings.
+        values["protocol"] = dict(read_choice("protocol", "embeddings"))
     check_recipe(values)
     check_groups(values)
     check_pair(values)
@@ -138,8 +143,6 @@ def asked(protocol: ClassSource) -> str | None:
 
 
 def _able(asks: str) -> list[str]:
-    from dynbench.config.compose import choices, read_choice
-
     return [name for name in choices("model") if asks in _answers_of(read_choice("model", name))]
 
 

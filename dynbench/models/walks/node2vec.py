@@ -62,6 +62,7 @@ class Node2Vec(SnapshotEmbedding):
     """
 
     answers = frozenset({"embed", "score"})
+    work = frozenset({"epochs", "walks", "length"})
 
     def __init__(
         self,
