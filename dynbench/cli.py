@@ -11,7 +11,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dynbench.errors import ConfigError, DynbenchError, RunError
 
@@ -51,12 +51,11 @@ def _main(words: list[str]) -> None:
             return print(help_text([word for word in words if not word.startswith("-")]))
         if any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words):
             return _through_hydra(words)
-        config = compose(words)
-        check(config)
+        values = check(compose(words))
     except DynbenchError as error:
         _complain(error, USAGE_ERROR)
     try:
-        _play(config, words)
+        _play(values, words)
     except DynbenchError as error:
         _complain(error, RUN_ERROR)
     except Exception as error:
@@ -65,22 +64,22 @@ def _main(words: list[str]) -> None:
         _complain(bug, RUN_ERROR)
 
 
-def _play(config: DictConfig, words: Sequence[str]) -> None:
+def _play(values: dict[str, Any], words: Sequence[str]) -> None:
     """Carry out one run and print what came out."""
-    if config.save_embeddings:
+    if values["save_embeddings"]:
         from dynbench.runner import save_embeddings
 
-        return print(f"embeddings: {save_embeddings(config, list(words))}")
+        return print(f"embeddings: {save_embeddings(values, words)}")
     from dynbench.reporting.published import find
     from dynbench.reporting.summary import format_summary
     from dynbench.runner import run
 
-    outcome = run(config, list(words))
+    outcome = run(values, words)
     if not outcome.is_main:
         return None
     if outcome.skipped:
         print(f"finished before ({outcome.record.created}); force=true runs it again")
-    return print(format_summary(outcome.record, find(config), outcome.path))
+    return print(format_summary(outcome.record, find(values), outcome.path))
 
 
 # ---- what Hydra does --------------------------------------------------------------------------------------------
@@ -142,10 +141,10 @@ def _member(config: DictConfig) -> None:
     enable_plugins()
     try:
         values = check(config)
-        if values["trainer"]["devices"] > 1:
+        if values["trainer"]["devices"] * values["trainer"].get("num_nodes", 1) > 1:
             _in_own_process(words)
         else:
-            _play(config, words)
+            _play(values, words)
         return
     except DynbenchError as error:
         reason = str(error)

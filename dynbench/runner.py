@@ -10,16 +10,15 @@ import datetime
 import hashlib
 import json
 import os
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from dynbench import records
-from dynbench.config.check import check_groups, check_pair, require_embeddings, resolved
 from dynbench.config.compose import read_choice
-from dynbench.engine.processes import is_main_process
+from dynbench.config.cuts import find_cuts
 from dynbench.records import Identity, Record
 
 
@@ -40,24 +39,16 @@ class Outcome:
     is_main: bool = True
 
 
-def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
+def run(values: dict[str, Any], overrides: Sequence[str] = ()) -> Outcome:
     """Carry out one run, or find that it was carried out before.
 
-    With ``save_embeddings=true`` the protocol is ``embeddings``, whatever else was chosen.
-
     Args:
-        config: A composed configuration.
+        values: A resolved and checked configuration (:func:`dynbench.config.check.check`).
         overrides: What was typed, for the record.
 
     Raises:
         DynbenchError: If the run is impossible or fails; a failure that has an identity leaves a record.
     """
-    values = resolved(config)
-    if values["save_embeddings"]:
-        require_embeddings(values)
-        config.protocol = read_choice("protocol", "embeddings")
-        values = resolved(config)
-    check_groups(values)
     identity = records.identify(values)
     store = records.Store(values["results_dir"], values["work_dir"])
     before = store.find(identity)
@@ -66,28 +57,33 @@ def run(config: DictConfig, overrides: list[str] | None = None) -> Outcome:
     path = store.path(identity)
     records.require_writable(path.parent)
     records.require_writable(values["work_dir"])
-    about = _about(identity, values, config, list(overrides or []))
+    about = _about(identity, values, overrides)
     try:
-        check_pair(values)
         from dynbench.engine.session import carry_out
 
-        result = carry_out(config, values, str(identity), f"{identity.model}-{identity.data}-{about['fit']}")
+        result = carry_out(values, str(identity), f"{identity.model}-{identity.data}-{about['fit']}")
     except Exception as error:
-        if is_main_process() and (before is None or not before.finished):
+        if _is_main() and (before is None or not before.finished):
             _write_failure(about, path, error)
         raise
-    found = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "arrays"}
+    found = {
+        field.name: getattr(result, field.name) for field in fields(result) if field.name not in ("arrays", "is_main")
+    }
     threads = found["environment"].pop("threads", 0)
     record = Record(**about, **found, threads=threads, status="finished", created=_now())
-    if is_main_process():
+    if result.is_main:
         if result.arrays:
             records.write_arrays(result.arrays, identity.arrays_path(values["work_dir"]))
         records.write(record, path)
-    return Outcome(record, path, is_main=is_main_process())
+    return Outcome(record, path, is_main=result.is_main)
 
 
-def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> Path:
+def save_embeddings(values: dict[str, Any], overrides: Sequence[str] = ()) -> Path:
     """Embed a whole graph, and write arrays and their manifest, unless they are there already.
+
+    Args:
+        values: A checked configuration with ``save_embeddings=true``.
+        overrides: What was typed.
 
     Returns:
         The manifest: what a record holds, and the name, checksum and shapes of the arrays beside it.
@@ -95,16 +91,14 @@ def save_embeddings(config: DictConfig, overrides: list[str] | None = None) -> P
     Raises:
         DynbenchError: If the model cannot embed, or the data or the numbers fail.
     """
-    config.save_embeddings = True
-    outcome = run(config, overrides)
+    outcome = run(values, overrides)
     identity = Identity(*(getattr(outcome.record, name) for name in _NAMES), outcome.record.identity)
-    path, arrays = identity.embeddings_path(config.results_dir), identity.arrays_path(config.work_dir)
+    path, arrays = identity.embeddings_path(values["results_dir"]), identity.arrays_path(values["work_dir"])
     manifest = path.with_suffix(".json")
     if outcome.skipped and manifest.is_file() and path.is_file():
         return manifest
     if outcome.skipped and not arrays.is_file():
-        config.force = True
-        return save_embeddings(config, overrides)
+        return save_embeddings({**values, "force": True}, overrides)
     if outcome.is_main:
         # The manifest comes last: where it is, the arrays are whole.
         manifest.unlink(missing_ok=True)
@@ -130,7 +124,7 @@ def _manifest(record: Record, path: Path) -> dict[str, Any]:
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "arrays": shapes, **content}
 
 
-def _about(identity: Identity, values: dict[str, Any], config: DictConfig, overrides: list[str]) -> dict[str, Any]:
+def _about(identity: Identity, values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """What a record says of a run before it has begun."""
     changed = changed_protocol(values)
     return {
@@ -139,7 +133,7 @@ def _about(identity: Identity, values: dict[str, Any], config: DictConfig, overr
         "fit": records.fit_key(values),
         "comparable": not changed,
         "changed": changed,
-        "cuts": budget_cuts(config, values),
+        "cuts": find_cuts(values),
         "config": records.identity_config(values),
         "versions": records.versions(values),
         "overrides": [part for part in overrides if not part.startswith(("hydra.", "results_dir=", "work_dir="))],
@@ -156,19 +150,10 @@ def changed_protocol(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def budget_cuts(config: DictConfig, values: dict[str, Any]) -> dict[str, list[Any]]:
-    """Settings that the budget makes differ from the paper's, as ``key: [used, paper's]``."""
-    paper = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
-    paper.budget.name = "paper"
-    flat, full = (_flatten(records.identity_config(v)) for v in (values, resolved(paper)))
-    return {key: [value, full.get(key)] for key, value in flat.items() if full.get(key) != value}
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+def _is_main() -> bool:
+    """Whether this process writes, as far as Lightning has found out before the run failed."""
+    ranks = sys.modules.get("pytorch_lightning.utilities.rank_zero")
+    return ranks is None or getattr(ranks.rank_zero_only, "rank", 0) == 0
 
 
 def _write_failure(about: dict[str, Any], path: Path, error: Exception) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 
 from dynbench import records, runner
-from dynbench.config.check import resolved
+from dynbench.config.check import check
 from dynbench.config.compose import compose
+from dynbench.config.cuts import find_cuts
 from dynbench.errors import ConfigError, DataError, RunError
 from dynbench.records import Store, fit_key, identify, versions
-from dynbench.runner import budget_cuts, changed_protocol, run
+from dynbench.runner import changed_protocol, run
 
 TINY = ("data=nlsm_process", "data.nodes=16", "data.steps=4", "data.density=0.2", "budget=smoke", "logger=none")
 
 
 def composed(*overrides: str):
-    return compose([*TINY, "progress=false", *overrides])
+    return check(compose([*TINY, "progress=false", *overrides]))
 
 
 @pytest.fixture
@@ -38,9 +39,9 @@ def test_a_run_leaves_all_that_is_needed_to_get_it_again(lab):
     kept = records.read(outcome.path)
     assert kept == outcome.record
     assert kept.finished
-    assert kept.identity == identify(resolved(config)).digest
-    assert kept.fit == fit_key(resolved(config))
-    assert kept.versions == versions(resolved(config))
+    assert kept.identity == identify(config).digest
+    assert kept.fit == fit_key(config)
+    assert kept.versions == versions(config)
     assert kept.threads >= 1
     assert kept.config["model"]["dim"] == 4
     assert kept.overrides == ["model=nlsm", "model.dim=4"]
@@ -110,7 +111,7 @@ def test_a_failure_leaves_its_reason(lab, monkeypatch, error, reason):
         fail_with(patch, error)
         with pytest.raises(type(error)):
             run(lab("model=last_snapshot"))
-    path = identify(resolved(lab("model=last_snapshot"))).path(lab.folder / "runs")
+    path = identify(lab("model=last_snapshot")).path(lab.folder / "runs")
     kept = records.read(path)
     assert (kept.status, kept.reason, kept.metrics) == ("failed", reason, {})
     assert run(lab("model=last_snapshot")).record.finished
@@ -125,13 +126,10 @@ def test_a_failure_does_not_replace_a_finished_run(lab, monkeypatch):
     assert records.read(first.path) == first.record
 
 
-def test_an_impossible_pair_leaves_its_reason(lab):
-    config = lab("model=common_neighbors", "protocol=single_step_dysat")
-    with pytest.raises(ConfigError, match="cannot be run under"):
-        run(config)
-    kept = records.read(identify(resolved(config)).path(lab.folder / "runs"))
-    assert kept.status == "failed"
-    assert kept.reason.startswith("ConfigError: model=common_neighbors cannot be run under protocol=single_step_dysat")
+def test_an_impossible_pair_leaves_nothing(lab):
+    with pytest.raises(ConfigError, match="model=common_neighbors cannot be run under protocol=single_step_dysat"):
+        run(lab("model=common_neighbors", "protocol=single_step_dysat"))
+    assert list(lab.folder.iterdir()) == []
 
 
 def test_a_mistyped_run_leaves_nothing(lab):
@@ -186,16 +184,31 @@ def test_force_starts_over(lab, monkeypatch):
 
 
 def test_changed_protocol_settings_are_named():
-    values = resolved(composed("protocol.links=new", "protocol.split_seed=123"))
+    values = composed("protocol.links=new", "protocol.split_seed=123")
     assert changed_protocol(values) == {"links": "new", "split_seed": 123}
-    assert changed_protocol(resolved(composed())) == {}
+    assert changed_protocol(composed()) == {}
 
 
-def test_budget_cuts_are_named_with_the_papers_values():
-    config = composed("model=nlsm", "budget=quick")
-    assert budget_cuts(config, resolved(config)) == {"model.epochs": [300, 1000]}
-    config = composed("model=nlsm", "budget=paper")
-    assert budget_cuts(config, resolved(config)) == {}
-    config = composed("model=nlsm", "budget=smoke", "model.epochs=50")
-    assert budget_cuts(config, resolved(config)) == {}
-    assert config.budget.name == "smoke"
+@pytest.mark.parametrize(
+    ("words", "cuts"),
+    [
+        (["model=nlsm", "budget=quick"], {"model.epochs": [300, 1000]}),
+        (["model=nlsm", "budget=paper"], {}),
+        (["model=nlsm", "budget=smoke", "model.epochs=50"], {"model.epochs": [50, 1000]}),
+        (["model=nlsm", "budget=paper", "model.epochs=999"], {"model.epochs": [999, 1000]}),
+        (["model=nlsm", "budget=quick", "model.epochs=2000", "model.dim=3"], {}),
+        (["model=last_snapshot", "budget=smoke"], {}),
+        (["model=nlsm_kg", "data=yago", "budget=quick", "recipe=nlsm_kg_all_facts"],
+         {"model.epochs": [50, 2000], "model.positions": [10, None]}),
+        (["model=nlsm_kg", "data=yago", "budget=quick", "model.epochs=2000", "model.positions=1"],
+         {"model.positions": [1, None]}),
+    ],
+)  # fmt: skip
+def test_cuts_are_named_with_the_papers_values_whoever_made_them(words, cuts):
+    assert find_cuts(check(compose(words))) == cuts
+
+
+def test_a_typed_number_of_passes_hides_no_cut():
+    typed = find_cuts(check(compose(["model=renet", "data=yago", "budget=quick", "model.epochs=6"])))
+    assert typed["model.epochs"] == [6, 20]
+    assert typed["model.global_epochs"] == [3, 300]

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dynbench.config.compose import choices, read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.config.source import ClassSource, read_class
 from dynbench.errors import ConfigError
@@ -52,6 +53,10 @@ def check(config: DictConfig) -> dict[str, Any]:
     """
     values = resolved(config)
     check_general(values)
+    if values["save_embeddings"]:
+        require_embeddings(values)
+        # Whatever else was chosen: nothing is asked but all embeddings.
+        values["protocol"] = dict(read_choice("protocol", "embeddings"))
     check_recipe(values)
     check_groups(values)
     check_pair(values)
@@ -161,8 +166,6 @@ def _answering(asks: str) -> list[str]:
 
 def _models() -> Iterator[tuple[str, ClassSource]]:
     """The models of the catalogue whose classes can be read."""
-    from dynbench.config.compose import choices, read_choice
-
     for name in choices("model"):
         with suppress(ConfigError):
             yield name, read_class(read_choice("model", name).get("_target_", ""))

@@ -52,7 +52,8 @@ def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
         try:
             card = read_choice(group, name)
             known |= dict.fromkeys(key for key in card if key != "defaults" and key[0] != "_")
-            known |= dict.fromkeys(read_class(card["_target_"]).parameters)
+            parameters = read_class(card["_target_"]).parameters
+            known |= dict.fromkeys(key for key, one in parameters.items() if one.types or one.choices)
         except (ConfigError, KeyError):
             continue
     return list(known)

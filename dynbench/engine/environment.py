@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import resource
 import subprocess
@@ -12,8 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 _PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "numpy", "scipy", "scikit-learn", "hydra-core")
+
+
+# What numerical libraries read when they are loaded.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def use_threads(count: int) -> None:
+    """Give torch, the numerical libraries, and processes that are started from here ``count`` threads each."""
+    os.environ.update(dict.fromkeys(_THREADS, str(count)))
+    torch.set_num_threads(count)
+    threadpool_limits(count)
 
 
 def describe() -> dict[str, Any]:

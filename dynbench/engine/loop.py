@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from dynbench.contract import Block, Episode, Exam, Selector
 from dynbench.engine.fits import FitStore, Timer
-from dynbench.engine.processes import is_main_process
 from dynbench.engine.trainer import Trainer, save_tensors
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
@@ -110,7 +109,7 @@ class Loop:
         several = self.model.several or len(graphs) > 1
         self.model.fit(graphs if several else next(iter(graphs.values())), self._selector(episode), self.trainer)
         self.fits_made += 1
-        if is_main_process():
+        if self.trainer.is_main:
             self.fits.save(self._number, self.model, self.trainer.steps - steps, self.trainer.seconds - seconds)
 
     def _catch_up(self) -> None:
@@ -193,7 +192,7 @@ class Loop:
         ahead = self.model.looks == "before_time"
         if ahead and block.reveal is not None:
             self.model.observe(copied(block.reveal))
-        if len(block.queries) and is_main_process():
+        if len(block.queries) and self.trainer.is_main:
             for part, answer in self._answers(block):
                 if self.protocol.asks != "embed" and len(answer) != len(part.queries):
                     raise RunError(
@@ -252,7 +251,7 @@ class Loop:
         return self.folder / "story.pt"
 
     def _keep(self) -> None:
-        if not is_main_process():
+        if not self.trainer.is_main:
             return
         content = {
             "done": self.done,
@@ -281,7 +280,8 @@ class Loop:
 
     def clear(self) -> None:
         """Remove what was kept for resuming; fits and logs stay."""
-        self._path.unlink(missing_ok=True)
+        if self.trainer.is_main:
+            self._path.unlink(missing_ok=True)
 
 
 def derived_seed(*numbers: int) -> int:

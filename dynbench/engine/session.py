@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,11 @@ from typing import Any
 import numpy as np
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
 
 from dynbench.config.source import read_class
 from dynbench.data.locations import Locations
 from dynbench.engine import environment
 from dynbench.engine.loop import Loop
-from dynbench.engine.processes import is_main_process
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError, DataError, DynbenchError
 from dynbench.graph import TemporalGraph
@@ -25,7 +24,10 @@ from dynbench.protocols.base import Protocol
 
 @dataclass
 class Result:
-    """What came out of a run; the fields have the names and meanings that they have in a record."""
+    """What came out of a run; fields have the names and meanings that they have in a record.
+
+    ``arrays`` are kept beside it. ``is_main`` says whether this is the process that writes.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -36,32 +38,33 @@ class Result:
     peak_memory_mb: float = 0.0
     environment: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    is_main: bool = True
 
 
-def carry_out(config: DictConfig, values: dict[str, Any], name: str, fit: str) -> Result:
+def carry_out(values: Mapping[str, Any], name: str, fit: str) -> Result:
     """Carry out a checked run.
 
     Args:
-        config: The composed configuration.
-        values: The same, resolved to plain values.
+        values: The resolved configuration.
         name: Of the run; its folder below ``work_dir``.
         fit: Key of its fits; their folder below ``work_dir/fits``.
 
     Raises:
         DynbenchError: If the data, the device or the numbers fail.
     """
+    trainer: Trainer = build(values["trainer"])
+    environment.use_threads(trainer.threads)
     where = environment.describe()
-    trainer: Trainer = build(config.trainer)
-    protocol: Protocol = build(config.protocol)
-    model: Model = build(config.model)
-    graph, provenance = load(config, values, protocol.view)
+    protocol: Protocol = build(values["protocol"])
+    model: Model = build(values["model"])
+    graph, provenance = load(values, protocol.view)
     check_needs(model, graph, values)
     folder, fits = Path(values["work_dir"]) / name, Path(values["work_dir"]) / "fits" / fit
     for place in (folder, fits):
         place.mkdir(parents=True, exist_ok=True)
     trainer.prepare(
         folder=fits,
-        logger=_logger(config, folder, name),
+        logger=build(values["logger"], folder=str(folder), run=name).lightning() if trainer.is_main else False,
         log_every=values["logger"]["log_every"],
         checkpoint_seconds=values["checkpoint_seconds"],
         progress=values["progress"],
@@ -69,7 +72,8 @@ def carry_out(config: DictConfig, values: dict[str, Any], name: str, fit: str) -
     loop = Loop(model, protocol, trainer, folder, fits, resume=not values["force"])
     loop.play(graph, values["seed"])
     result = Result(provenance=provenance, environment=where, sizes=_sizes(graph), seconds=_seconds(loop))
-    if is_main_process():
+    result.is_main = trainer.is_main
+    if trainer.is_main:
         result.metrics, result.steps = loop.results()
         result.arrays = loop.arrays()
     result.metrics |= protocol.describe(graph)
@@ -83,7 +87,7 @@ def carry_out(config: DictConfig, values: dict[str, Any], name: str, fit: str) -
     return result
 
 
-def build(group: DictConfig, **extra: Any) -> Any:
+def build(group: Mapping[str, Any], **extra: Any) -> Any:
     """Instantiate a config group; keys that only name the choice are kept from constructors that do not take them."""
     accepted = read_class(group["_target_"]).parameters
     unwanted = [key for key in group if not key.startswith("_") and key not in accepted]
@@ -96,18 +100,18 @@ def build(group: DictConfig, **extra: Any) -> Any:
         raise
 
 
-def load(config: DictConfig, values: dict[str, Any], view: str) -> tuple[TemporalGraph, dict[str, Any]]:
+def load(values: Mapping[str, Any], view: str) -> tuple[TemporalGraph, dict[str, Any]]:
     """The graph that a configuration names, in the wanted view, and where it came from."""
     where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"], values["progress"])
-    takes_where = "where" in read_class(config.data["_target_"]).parameters
-    dataset = build(config.data, where=where) if takes_where else build(config.data)
+    takes_where = "where" in read_class(values["data"]["_target_"]).parameters
+    dataset = build(values["data"], **({"where": where} if takes_where else {}))
     graph = dataset.load(view)
     if not len(graph):
         raise DataError(f"dataset '{dataset.name}' has no events left; widen data.span or data.window")
     return graph, dataset.provenance()
 
 
-def check_needs(model: Model, graph: TemporalGraph, values: dict[str, Any]) -> None:
+def check_needs(model: Model, graph: TemporalGraph, values: Mapping[str, Any]) -> None:
     """Refuse a graph that lacks what a model declares it needs.
 
     Raises:
@@ -141,7 +145,3 @@ def _seconds(loop: Loop) -> dict[str, float]:
     if loop.trainer.steps:
         seconds["per_fit_step"] = round(loop.trainer.seconds / loop.trainer.steps, 6)
     return seconds
-
-
-def _logger(config: DictConfig, folder: Path, name: str) -> Any:
-    return build(config.logger, folder=str(folder), run=name).lightning() if is_main_process() else False

@@ -12,8 +12,6 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
-from dynbench.engine.processes import is_main_process
-
 
 class Resumable(Protocol):
     """What can be taken up between two sweeps."""
@@ -30,6 +28,7 @@ class Sweeps:
 
     steps: int
     seconds: float
+    is_main: bool
 
     def sweeps(self, sampler: Resumable, count: int) -> Iterator[int]:
         """Count the sweeps of a sampler, or the rounds of another iteration, with a progress bar and checkpoints.
@@ -54,7 +53,7 @@ class Sweeps:
             set_random_state(found["random"])
             first = found["sweep"]
         started = saved = time.monotonic()
-        shown = self._progress and is_main_process()
+        shown = self._progress and self.is_main
         bar = tqdm(
             total=count, initial=first, desc=self._name, unit="sweep", leave=False,
             mininterval=0.2, disable=None if shown else True,
@@ -63,7 +62,7 @@ class Sweeps:
             for sweep in range(first, count):
                 yield sweep
                 bar.update()
-                if kept is not None and is_main_process() and time.monotonic() - saved > self._checkpoint_seconds:
+                if kept is not None and self.is_main and time.monotonic() - saved > self._checkpoint_seconds:
                     content = {"sweep": sweep + 1, "state": dict(sampler.state_dict()), "random": random_state()}
                     save_tensors(content, kept)
                     saved = time.monotonic()

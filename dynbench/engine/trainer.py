@@ -8,7 +8,6 @@ continues with the same numbers.
 from __future__ import annotations
 
 import logging
-import os
 import time
 import warnings
 from collections.abc import Iterable, Sized
@@ -25,9 +24,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dynbench.contract import Selector
-from dynbench.engine.processes import is_main_process
 from dynbench.engine.sweeps import Resumable, Sweeps, random_state, save_tensors, set_random_state
 from dynbench.errors import ConfigError, RunError
+from dynbench.ranges import Count, Positive
 
 # Lightning announces every fit on several lines; a run has dozens of fits.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -56,22 +55,29 @@ class Trainer(Sweeps):
 
     Args:
         accelerator: ``cpu``, ``gpu`` or ``auto``.
-        devices: Number of devices.
+        devices: Devices of each node.
+        num_nodes: Machines that train together; each runs the command, as Slurm and torchrun see to.
         strategy: Lightning strategy by name; ``auto`` for one device.
         precision: Lightning precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ``64-true``.
         gradient_clip: Largest norm of a gradient; ``None`` for no clipping.
         deterministic: Refuse operations whose result may differ from run to run.
+        threads: Threads of numerical libraries in each process; set by whoever runs the Trainer.
+
+    Attributes:
+        is_main: Whether this is the process that evaluates and writes: the only one, or rank 0.
     """
 
     def __init__(
         self,
         *,
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
-        devices: int = 1,
+        devices: Count = 1,
+        num_nodes: Count = 1,
         strategy: str = "auto",
         precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true",
-        gradient_clip: float | None = None,
+        gradient_clip: Positive | None = None,
         deterministic: bool = False,
+        threads: Count = 1,
     ):
         gpus = torch.cuda.device_count()
         if accelerator == "gpu" and gpus < devices:
@@ -80,15 +86,20 @@ class Trainer(Sweeps):
                 "or install a torch built for your CUDA version (see the README)"
             )
         self.on_gpu = accelerator != "cpu" and gpus > 0
-        self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if self.on_gpu else torch.device("cpu")
         self._options = {
             "accelerator": accelerator,
             "devices": devices,
+            "num_nodes": num_nodes,
             "strategy": strategy,
             "precision": precision,
             "gradient_clip_val": gradient_clip,
             "deterministic": deterministic,
         }
+        # Lightning knows the rank that its own launcher, torchrun or Slurm gave to this process.
+        ranked = _lightning(**self._options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        self.is_main = ranked.global_rank == 0
+        self.device = torch.device("cuda", ranked.local_rank) if self.on_gpu else torch.device("cpu")
+        self.threads = threads
         self.steps = 0
         self.seconds = 0.0
         self.prepare()
@@ -187,7 +198,7 @@ class Trainer(Sweeps):
     def _keep(self, module: Resumable, call: int, checkpoint: Path | None) -> None:
         """Remember that this call is complete, unless that was done a moment ago."""
         done = self._path("done.pt")
-        if done is None or not is_main_process():
+        if done is None or not self.is_main:
             return
         if time.monotonic() - self._saved_at > self._checkpoint_seconds:
             trained = [self.steps, self.seconds]

@@ -32,6 +32,8 @@ class Model:
         learns: What :meth:`fit` is given: the ``"train"`` part, or, for a model whose parameters belong to the steps of
             the graph, all that is known when questions are asked, the ``"context"``.
         selects: Whether :meth:`fit` uses its selector.
+        work: Settings that say how much is done: passes, steps, facts. Budgets change these alone; one that is below
+            its default, the paper's value, is named as a cut in records and tables.
         several: Whether :meth:`fit` takes several graphs by name. Others are given the only one.
         looks: How far the model looks when it is asked. ``"before_block"``: at what was revealed before the block.
             ``"before_time"``: at events strictly earlier than each query's own time; the engine reveals a block before
@@ -44,6 +46,7 @@ class Model:
     needs: ClassVar[frozenset[str]] = frozenset()
     learns: ClassVar[Literal["train", "context"]] = "train"
     selects: ClassVar[bool] = False
+    work: ClassVar[frozenset[str]] = frozenset({"epochs"})
     several: ClassVar[bool] = False
     looks: ClassVar[Literal["before_block", "before_time"]] = "before_block"
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,6 +150,29 @@ def test_two_processes_give_what_one_gives(command):
     command(*longer, "trainer=ddp_cpu")
     one, two = sorted(command.records(), key=lambda record: record["config"]["trainer"]["devices"])
     assert two["config"]["trainer"]["devices"] == 2
+    assert one["checksums"] == two["checksums"]
+    assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-3)
+
+
+def test_two_nodes_give_what_one_process_gives(command):
+    longer = (*TINY, "model.epochs=20")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    words = command.words(*longer, "trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2")
+    nodes = [
+        subprocess.Popen(words, env={**command.environment, **place, "NODE_RANK": str(rank)}, cwd=command.folder)
+        for rank in (0, 1)
+    ]
+    try:
+        assert [node.wait(timeout=240) for node in nodes] == [0, 0]
+    finally:
+        for node in nodes:
+            node.kill()
+    (two,) = command.records()
+    command(*longer)
+    (one,) = [record for record in command.records() if record["config"]["trainer"]["num_nodes"] == 1]
+    assert two["config"]["trainer"]["num_nodes"] == 2
     assert one["checksums"] == two["checksums"]
     assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-3)
 

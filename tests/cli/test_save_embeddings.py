@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dynbench import records
-from dynbench.config.check import resolved
+from dynbench.config.check import check, resolved
 from dynbench.config.compose import compose
 from dynbench.errors import ConfigError, RunError
 from dynbench.models.spectral.uase import UASE
@@ -17,7 +17,7 @@ from dynbench.runner import save_embeddings
 
 def save(tmp_path, *overrides):
     folders = [f"results_dir={tmp_path}/results", f"work_dir={tmp_path}/runs", "progress=false", "logger=none"]
-    return save_embeddings(compose(["save_embeddings=true", "budget=smoke", *folders, *overrides]), list(overrides))
+    return save_embeddings(check(compose(["save_embeddings=true", "budget=smoke", *folders, *overrides])), overrides)
 
 
 @pytest.mark.parametrize("model", ["uase", "ulse_n1", "node2vec", "tempcut_n", "static_spectral"])

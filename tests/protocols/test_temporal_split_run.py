@@ -5,6 +5,7 @@ import pytest
 import torch
 from exams import blocks_of, validation_of
 
+from dynbench.config.check import check
 from dynbench.config.compose import compose
 from dynbench.data.generators import NLSMProcess
 from dynbench.engine.loop import Loop
@@ -19,7 +20,7 @@ SMALL = ("data=nlsm_process", "data.steps=30", "data.nodes=30", "budget=smoke", 
 
 
 def carried_out(tmp_path, *words):
-    return run(compose([*SMALL, f"results_dir={tmp_path}/results", f"work_dir={tmp_path}/runs", *words]))
+    return run(check(compose([*SMALL, f"results_dir={tmp_path}/results", f"work_dir={tmp_path}/runs", *words])))
 
 
 @pytest.mark.parametrize("model", ["nglp", "gae", "graphsage"])
@@ -54,7 +55,7 @@ def test_a_diagnosis_is_not_comparable(tmp_path):
 def test_a_window_longer_than_the_data(tmp_path):
     words = ["data=bursty_mail", "data.nodes=50", "data.days=30", "data.links=200", "data.window=40d", "model=nglp"]
     with pytest.raises(DataError, match=r"data\.window=40d is longer than the data"):
-        run(compose([*words, f"results_dir={tmp_path}/results", f"work_dir={tmp_path}/runs"]))
+        run(check(compose([*words, f"results_dir={tmp_path}/results", f"work_dir={tmp_path}/runs"])))
 
 
 class Diary(Model):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from dynbench.config.check import check
 from dynbench.config.compose import compose
 from dynbench.errors import ConfigError, DataError
 from dynbench.runner import run
@@ -30,7 +31,7 @@ def network(tmp_path_factory):
 def outcome(folder, tmp_path, *overrides):
     where = [f"results_dir={tmp_path}/results", f"work_dir={tmp_path}/runs", f"cache_dir={tmp_path}/cache"]
     data = ["data=custom", f"data.path={folder}", "data.directed=false"]
-    return run(compose([*data, *where, "progress=false", "logger=none", "model.dim=3", *overrides]))
+    return run(check(compose([*data, *where, "progress=false", "logger=none", "model.dim=3", *overrides])))
 
 
 @pytest.mark.parametrize("model", MODELS)

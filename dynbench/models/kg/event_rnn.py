@@ -94,6 +94,8 @@ class EventRNN(KnowledgeGraphModel):
         patience: Epochs without a better validation before training stops.
     """
 
+    work = frozenset({"epochs", "likelihood_epochs", "facts_per_step"})
+
     def __init__(
         self,
         *,

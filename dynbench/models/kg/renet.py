@@ -161,6 +161,8 @@ class RENET(KnowledgeGraphModel):
         patience: Epochs without a better validation before training stops.
     """
 
+    work = frozenset({"epochs", "global_epochs", "last_steps"})
+
     def __init__(
         self,
         *,

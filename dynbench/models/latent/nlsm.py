@@ -88,6 +88,7 @@ class NLSM(LatentSpace):
     needs = frozenset({"snapshots"})
     learns = "context"
     selects = False
+    work = frozenset({"epochs", "steps_per_epoch"})
 
     def __init__(
         self,

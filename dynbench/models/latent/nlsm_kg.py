@@ -144,6 +144,7 @@ class NLSMKG(LatentSpace):
     needs = frozenset({"snapshots"})
     learns = "context"
     selects = False
+    work = frozenset({"epochs", "positions"})
 
     def __init__(
         self,

@@ -77,6 +77,7 @@ class Node2Vec(Model):
     answers = frozenset({"embed", "score"})
     needs = frozenset({"snapshots", "undirected"})
     learns = "context"
+    work = frozenset({"epochs", "walks", "length"})
 
     def __init__(
         self,
