@@ -49,8 +49,15 @@ def possible_pairs() -> list[tuple[str, str]]:
     return [
         (model, protocol)
         for protocol, model in itertools.product(choices("protocol"), choices("model"))
-        if asked(source("protocol", protocol)) in answers(source("model", model))
+        if asked(source("protocol", protocol)) in answers(source("model", model)) and _sees(model, protocol)
     ]
+
+
+def _sees(model: str, protocol: str) -> bool:
+    """Whether a protocol shows a graph in the view that a model needs."""
+    needs = source("model", model).attributes.get("needs", frozenset())
+    other = {"events": "snapshots", "snapshots": "events"}[source("protocol", protocol).attributes["view"]]
+    return other not in needs
 
 
 def directions(model: str) -> list[bool]:
