@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from reference.counting_slow import History
@@ -14,7 +13,6 @@ from dynbench.contract import Queries
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.counting.decayed_count import DecayedCount
-from dynbench.models.counting.edgebank import quantile
 from dynbench.models.counting.last_snapshot import LastSnapshot
 from dynbench.testing import make, tiny_graph
 
@@ -128,15 +126,6 @@ def test_memories_grow_as_they_are_filled_at_once(memory):
             model.score(queries)
         model.observe(graph.events(start, min(start + 7, len(graph))))
     assert torch.equal(model.score(queries), fitted("edgebank", graph, f"model.memory={memory}").score(queries))
-
-
-def test_quantiles_of_times_in_parts():
-    draw = np.random.default_rng(0)
-    for dtype in (float, int):
-        time = np.sort(draw.integers(0, 50, 41)).astype(dtype)
-        for cuts in ([], [1, 1, 30], [7, 20, 40]):
-            for share in (0.0, 0.3, 0.85, 1.0):
-                assert quantile(np.split(time, cuts), share) == np.quantile(time, share)
 
 
 @pytest.mark.parametrize("memory", ["unlimited", "recent", "interval", "frequent"])

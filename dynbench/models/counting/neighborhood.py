@@ -194,3 +194,9 @@ def link_counts(history: TemporalGraph) -> Tensor:
     """``(N,) double`` number of link ends at each node, over all of the history."""
     ends = torch.cat([history.src, history.dst])
     return torch.bincount(ends, minlength=history.num_nodes).double()
+
+
+def add_link_counts(degree: Tensor, events: TemporalGraph) -> None:
+    """Count the ends of further links, in place."""
+    for ends in (events.src, events.dst):
+        degree.index_add_(0, ends, torch.ones(len(ends), dtype=torch.double))
