@@ -34,6 +34,8 @@ class Model:
         selects: Whether :meth:`fit` uses its selector.
         work: Settings that say how much is done: passes, steps, facts. Budgets change these alone; one that is below
             its default, the paper's value, is named as a cut in records and tables.
+        draws: Whether it draws random numbers. A table runs what draws nothing once, where the protocol's questions
+            do not hang on the run's seed either.
         several: Whether :meth:`fit` takes several graphs by name. Others are given the only one.
         looks: How far the model looks when it is asked. ``"before_block"``: at what was revealed before the block.
             ``"before_time"``: at events strictly earlier than each query's own time; the engine reveals a block before
@@ -47,6 +49,7 @@ class Model:
     learns: ClassVar[Literal["train", "context"]] = "train"
     selects: ClassVar[bool] = False
     work: ClassVar[frozenset[str]] = frozenset({"epochs"})
+    draws: ClassVar[bool] = True
     several: ClassVar[bool] = False
     looks: ClassVar[Literal["before_block", "before_time"]] = "before_block"
 
@@ -106,6 +109,8 @@ class Model:
 
 class NoModel(Model):
     """Stands where a protocol describes a dataset and asks no model."""
+
+    draws = False
 
 
 def _missing(model: Model, method: str) -> ConfigError:

@@ -53,6 +53,7 @@ class HistoryModel(KnownEvents):
     """
 
     answers = frozenset({"score"})
+    draws = False
 
     def count(self, history: TemporalGraph) -> None:
         """Compute what :meth:`score` reads, from all events that are known."""

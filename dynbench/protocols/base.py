@@ -30,6 +30,8 @@ class Protocol(ABC):
         validation_settings: Settings that change what a model is selected by.
         exam_settings: Settings that change what is asked, and not what is learnt from. A setting that is in none of the
             three sets belongs to the plan of learning.
+        seeds: Settings that take the run's seed where they are null, if nothing else that is asked hangs on it;
+            ``None`` where that is not said. (What a model is selected by may be drawn anew with every run.)
     """
 
     version: ClassVar[int] = 1
@@ -41,6 +43,7 @@ class Protocol(ABC):
     context_settings: ClassVar[frozenset[str]] = frozenset()
     validation_settings: ClassVar[frozenset[str]] = frozenset()
     exam_settings: ClassVar[frozenset[str]] = frozenset()
+    seeds: ClassVar[frozenset[str] | None] = None
 
     @abstractmethod
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:

@@ -29,6 +29,7 @@ class MultiStep(Protocol):
     asks = "score"
     view = "snapshots"
     exam_settings = frozenset({"self_loops", "split_seed"})
+    seeds = frozenset({"split_seed"})
 
     def __init__(
         self, *, horizon: int = 6, self_loops: Literal["keep", "drop"] = "keep", split_seed: int | None = None

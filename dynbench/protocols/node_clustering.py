@@ -44,6 +44,7 @@ class NodeClustering(Protocol):
     withholds = "labels"
     learning = "all_snapshots"
     exam_settings = frozenset({"times", "nodes", "clusters", "starts", "kmeans_seed"})
+    seeds = frozenset({"kmeans_seed"})
 
     def __init__(
         self,

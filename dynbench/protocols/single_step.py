@@ -42,6 +42,7 @@ class SingleStep(Protocol):
     view = "snapshots"
     learning = "single_step"
     exam_settings = frozenset({"pairs", "self_loops", "links", "negatives", "split_seed"})
+    seeds = frozenset({"split_seed"})
 
     def __init__(
         self,
@@ -163,6 +164,7 @@ class AllPairs(Protocol):
     view = "snapshots"
     learning = "single_step"
     exam_settings = frozenset({"known_nodes_only"})
+    seeds = frozenset()
 
     def __init__(self, *, known_nodes_only: bool = False):
         self.known_nodes_only = known_nodes_only

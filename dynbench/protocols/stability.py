@@ -26,6 +26,7 @@ class Stability(Protocol):
     view = "snapshots"
     withholds = "labels"
     learning = "all_snapshots"
+    seeds = frozenset()
 
     def __init__(self):
         pass

@@ -123,6 +123,7 @@ class TemporalSplit(ChronologicalSplit):
     view = "snapshots"
     validation_settings = frozenset({"links", "negatives", "negative_seed"})
     exam_settings = frozenset({"links", "negatives", "negative_seed", "bins"})
+    seeds = frozenset({"negative_seed"})
 
     def __init__(
         self,

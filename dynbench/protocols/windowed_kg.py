@@ -49,6 +49,7 @@ class WindowedKG(Protocol):
     context_settings = frozenset({"history"})
     validation_settings = frozenset({"validation_queries"})
     exam_settings = frozenset({"history", "sides", "ties", "repeats"})
+    seeds = frozenset()
 
     def __init__(
         self,

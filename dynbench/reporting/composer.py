@@ -185,6 +185,8 @@ def _referred(text: str, groups: Iterable[str]) -> tuple[str, ...] | None:
         names = [name for name in groups if re.search(rf"(?<![\w.]){name}\.", start)]
         if start.startswith("budgeted:"):
             names.append("budget")
+        elif start.startswith("for_data:"):
+            names.append("data")
         elif not start.startswith(_RESOLVERS) and not names:
             return None
         found += names

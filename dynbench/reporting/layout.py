@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from dynbench.reporting import verdict
 from dynbench.reporting.results import FULL, Cell
 from dynbench.reporting.table import Column, Metric, Row, Table, Unit
+from dynbench.reporting.words import recipe_words
+
+# Room for footnotes.
+_MARKS = 3
+Place = tuple[Column, Metric]
 
 # Characters side by side that a screen and a printed page hold, row labels included.
 SCREEN, PAGE = 116, 84
@@ -131,14 +136,14 @@ class _Notes:
 
 
 def lay_out(table: Table, cells: Sequence[Cell], width: int = SCREEN) -> Sheet:
-    """Arrange the cells of a table in blocks of at most ``width`` characters, or of one column."""
+    """Arrange the cells of a table in blocks of at most ``width`` characters."""
     notes = _Notes()
     by_place = {(cell.row.name, cell.column.name, cell.metric.name): cell for cell in cells}
     best = _best(cells)
     lines = {row.name: {} for row in table.rows}
     for (row, column, metric), cell in by_place.items():
         lines[row][column, metric] = _entry(cell, (column, metric, row) in best)
-    blocks = tuple(_block(table, columns, lines, by_place, notes) for columns in _pack(table, lines, width))
+    blocks = tuple(_block(table, places, lines, by_place, notes) for places in _pack(table, lines, width))
     remarks = (_how_to_read(table, cells), *table.notes, *([f"Published: {table.source}."] if table.source else []))
     return Sheet(table.name, table.title, blocks, notes.by_mark(), remarks, _runs(table, cells))
 
@@ -159,7 +164,8 @@ def with_spread(value: float, sd: float | None, unit: Unit) -> str:
 
 def with_published(value: float, sd: float | None, unit: Unit) -> str:
     """A published value with the decimals of the table, its deviation as it is printed."""
-    text = number(value, unit.digits) if unit.digits <= 2 or abs(value) >= 10.0**-unit.digits else f"{value:.2g}"
+    small = unit.digits > 2 and 0 < abs(value) < 10.0**-unit.digits  # a p-value, say
+    text = f"{value:.2g}" if small else number(value, unit.digits)
     return text if sd is None else f"{text} ± {sd:g}"
 
 
@@ -198,7 +204,8 @@ def _notes_of(cell: Cell) -> tuple[str, ...]:
         return (_sentence(cell.reason), cell.note)
     at = f"At {cell.budget}: {cell.cuts}." if cell.cuts else f"At {cell.budget}, where nothing is cut."
     partial = f"{cell.reason.partition(';')[0]} so far." if cell.status == "partial" else ""
-    return ("" if cell.budget == FULL else at, partial, _sentence(cell.changed), cell.note)
+    at = "" if cell.budget == FULL else at
+    return (at, recipe_words(cell.recipe), partial, _sentence(cell.changed), cell.note)
 
 
 def _sentence(text: str) -> str:
@@ -208,12 +215,14 @@ def _sentence(text: str) -> str:
 
 def _best(cells: Sequence[Cell]) -> set[tuple[str, str, str]]:
     """Places (column, metric, row) of the values that no other row's surpasses, as they are printed."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
         if cell.mean is not None and cell.metric.best != "none":
-            groups.setdefault((cell.column.name, cell.metric.name), []).append(cell)
+            # Rows on several datasets do not compete.
+            data = cell.runs[0][0].data
+            groups.setdefault((cell.column.name, cell.metric.name, data), []).append(cell)
     found = set()
-    for place, own in groups.items():
+    for (*place, _), own in groups.items():
         rounded = {cell.row.name: round(cell.mean, cell.metric.unit.digits) for cell in own}
         top = (max if own[0].metric.best == "high" else min)(rounded.values())
         if len(own) > 1:
@@ -224,18 +233,23 @@ def _best(cells: Sequence[Cell]) -> set[tuple[str, str, str]]:
 # ---- columns ----------------------------------------------------------------------------------------------
 
 
-def _pack(table: Table, lines: dict[str, dict], most: int) -> list[list[Column]]:
-    """Put columns side by side as long as their widest numbers fit."""
-    blocks: list[list[Column]] = []
+def _pack(table: Table, lines: dict[str, dict], most: int) -> list[list[Place]]:
+    """Put columns side by side as long as their widest numbers fit; break within a column only if it is too wide."""
+    blocks: list[list[Place]] = []
+    whole = most - min(max(len(row.label) for row in table.rows), most // 3)
     room = 0
-    labels = min(max(len(row.label) for row in table.rows), most // 3)
     for column in table.columns:
-        width = sum(_room(table, column, table.metrics[name], lines) for name in column.metrics)
-        if not blocks or width > room:
+        places = [(column, table.metrics[name]) for name in column.metrics]
+        widths = [_room(table, *place, lines) for place in places]
+        if not blocks or sum(widths) > room:
             blocks.append([])
-            room = most - labels
-        blocks[-1].append(column)
-        room -= width
+            room = whole
+        for place, width in zip(places, widths, strict=True):
+            if blocks[-1] and width > room:
+                blocks.append([])
+                room = whole
+            blocks[-1].append(place)
+            room -= width
     return blocks
 
 
@@ -244,7 +258,7 @@ def _room(table: Table, column: Column, metric: Metric, lines: dict[str, dict]) 
     own = [by_place[column.name, metric.name] for by_place in lines.values()]
     # A head may break between words.
     head = max(map(len, _head(table, column, metric).split()))
-    measured = max(head, *(entry.width + 2 for entry in own))
+    measured = max(head, *(entry.width + _MARKS for entry in own))
     published = max(len(entry.published) for entry in own) if _is_paired(own) else -3
     return measured + 3 + published + 3
 
@@ -253,8 +267,8 @@ def _is_paired(entries: Sequence[Entry]) -> bool:
     return any(entry.published != DASH for entry in entries)
 
 
-def _block(table: Table, columns: list[Column], lines: dict, cells: dict, notes: _Notes) -> Block:
-    places = [(column, table.metrics[name]) for column in columns for name in column.metrics]
+def _block(table: Table, places: list[Place], lines: dict, cells: dict, notes: _Notes) -> Block:
+    columns = list(dict.fromkeys(column.label for column, _ in places))
     heads = tuple(
         Head(
             metric.label if len(columns) == 1 and len(places) > 1 else _head(table, column, metric),
@@ -268,7 +282,10 @@ def _block(table: Table, columns: list[Column], lines: dict, cells: dict, notes:
         marks = notes.mark(row.note)
         entries = tuple(_marked(lines[row.name], row, column, metric, cells, notes) for column, metric in places)
         rows.append(Line(row.label, marks, entries))
-    return Block(", ".join(column.label for column in columns), heads, tuple(rows))
+    first, last = places[0], places[-1]
+    parted = first[1].name != first[0].metrics[0] or last[1].name != last[0].metrics[-1]
+    title = ", ".join(columns) + (f": {', '.join(metric.label for _, metric in places)}" if parted else "")
+    return Block(title, heads, tuple(rows))
 
 
 def _marked(entries: dict, row: Row, column: Column, metric: Metric, cells: dict, notes: _Notes) -> Entry:

@@ -231,10 +231,10 @@ def _main(options: argparse.Namespace) -> int:
     only = Filter.parse(options.only, plan.tables.values())
     records.require_writable(store.results_dir / render.FOLDER)
     store.publish(plan.wanted())
-    tasks = [] if options.no_run else plan.tasks(only)
+    tasks = plan.tasks(only)
     _print_plan(plan.runs(only), tasks)
     try:
-        report = execute(plan, tasks, options.jobs, options.force_failed)
+        report = execute(plan, [] if options.no_run else tasks, options.jobs, options.force_failed)
     finally:
         # What was over when the user asked for the end was not published yet.
         started = {task.run.identity for task in tasks}

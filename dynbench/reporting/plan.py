@@ -55,6 +55,7 @@ class CellPlan:
         note: The table's remark on the cell.
         settings: What is configured, as ``group.key``.
         seed_free: Whether nothing is drawn, so that one run says all.
+        recipe: Name of the recipe that changes the model.
     """
 
     row: Row
@@ -67,6 +68,7 @@ class CellPlan:
     note: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed_free: bool = False
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class _Composed:
     runnable: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed_free: bool = False
+    recipe: str = ""
 
 
 class Planner:
@@ -137,6 +140,7 @@ class Planner:
             note=table.cell_note(row, column, self.budget),
             settings=found.settings,
             seed_free=found.seed_free,
+            recipe=found.recipe,
         )
 
     def _compose(self, overrides: tuple[str, ...], seeds: list[int]) -> _Composed:
@@ -151,7 +155,8 @@ class Planner:
         seed_free = draws_nothing(values)
         runs = [self._run(values, typed, seed) for seed in (seeds[:1] if seed_free else seeds)]
         obstacle, runnable = _obstacle(values)
-        return _Composed(tuple(runs), obstacle, runnable, flat(identity_config(values)), seed_free)
+        recipe = (values.get("recipe") or {}).get("name", "")
+        return _Composed(tuple(runs), obstacle, runnable, flat(identity_config(values)), seed_free, recipe)
 
     def _run(self, values: Mapping[str, Any], typed: tuple[str, ...], seed: int) -> Run:
         words = (*typed, f"seed={seed}")
@@ -172,7 +177,8 @@ def draws_nothing(values: Mapping[str, Any]) -> bool:
     """
     model, protocol = (read_class(values[group]["_target_"]).attributes for group in ("model", "protocol"))
     seeds = protocol.get("seeds")
-    if model.get("draws", True) or seeds is None:
+    # What a model is selected by may be drawn with every run.
+    if seeds is None or model.get("draws", True) or model.get("selects", False):
         return False
     return all(values["protocol"].get(key) is not None for key in seeds)
 

@@ -44,6 +44,7 @@ class Cell:
         overrides: What was typed for its first run.
         seed_free: Whether nothing is drawn, so that one run says all.
         printed_digits: Decimals of the published value.
+        recipe: Name of the recipe that changes the model.
         note: Remarks of the table on this very cell.
     """
 
@@ -64,6 +65,7 @@ class Cell:
     overrides: tuple[str, ...] = ()
     seed_free: bool = False
     printed_digits: int = 0
+    recipe: str = ""
     note: str = ""
 
     @property
@@ -187,6 +189,7 @@ def _cell(
         runs=tuple(values),
         overrides=plan.runs[0].overrides if plan.runs else (),
         seed_free=plan.seed_free,
+        recipe=plan.recipe,
         printed_digits=table.printed_digits(plan.row.name, metric),
         note=" ".join(text for text in (plan.note, published.note if published else "") if text),
     )

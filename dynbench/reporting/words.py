@@ -30,6 +30,18 @@ def cut_words(used: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     return "; ".join(found)
 
 
+def recipe_words(name: str) -> str:
+    """What a recipe is, in the words of its file's title; nothing for the paper's own."""
+    if name in ("", "paper"):
+        return ""
+    try:
+        lines = choice_path("recipe", name).read_text(encoding="utf-8").splitlines()
+    except (ConfigError, OSError):
+        lines = []
+    titles = [line[2:].strip() for line in lines if line.startswith("# ") and not line.startswith("# @package")]
+    return f"Recipe {name}: {titles[0]}" if titles else f"Recipe {name}."
+
+
 def label(group: str, choice: Any, key: str) -> str:
     """A setting by its comment; by its key where the comment does not fit, and by both where one leads to the other.
 

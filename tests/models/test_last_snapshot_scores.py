@@ -63,5 +63,5 @@ def test_all_snapshots_stay_the_default(graph):
     model, last = PreferentialAttachment(), PreferentialAttachment(snapshots="last")
     for each in (model, last):
         each.condition(graph)
-    assert float(model.links.sum()) == 2 * len(graph)
-    assert float(last.links.sum()) == 2 * len(graph.step(STEPS - 1))
+    assert float(model.degree.sum()) == 2 * len(graph)
+    assert float(last.degree.sum()) == 2 * len(graph.step(STEPS - 1))

@@ -2,15 +2,15 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import pytest
 
 from dynbench.records import Store
-from dynbench.reporting.layout import lay_out, number, with_published
-from dynbench.reporting.plan import Planner
-from dynbench.reporting.render import CSV_COLUMNS, csv_text, latex, markdown, write_tables
-from dynbench.reporting.results import Reader, measure
-from dynbench.reporting.table import UNITS, load_all
+from dynbench.reporting.layout import PAGE, SCREEN, lay_out, number, with_published
+from dynbench.reporting.make import prepare
+from dynbench.reporting.render import CSV_COLUMNS, csv_text, latex, markdown, texts, write_tables
+from dynbench.reporting.table import UNITS
 
 GOOD = ("model=good", "data=alpha", "protocol=pairs", "budget=quick")
 
@@ -18,53 +18,89 @@ GOOD = ("model=good", "data=alpha", "protocol=pairs", "budget=quick")
 @pytest.fixture
 def measured(lab):
     for seed, auc in enumerate([0.86, 0.88, 0.89]):
-        more = {"cuts": {"model.epochs": [3, 10]}}
-        lab.record(*GOOD, f"seed={seed}", metrics={"auc": auc, "ap": 0.81}, **more)
+        lab.record(*GOOD, f"seed={seed}", metrics={"auc": auc, "ap": 0.81})
+        lab.record(*GOOD, "model.weights=heavy", f"seed={seed}", metrics={"auc": auc - 0.01, "ap": 0.81})
     return lab.measured()
+
+
+def visible(text: str) -> str:
+    """Markdown as a reader sees it."""
+    text = re.sub(r"\[([^\[\]]*)\]\([^()]*\)", r"\1", re.sub(r"\\([^\w\s])", r"\1", text))
+    return re.sub(r"</?sup>|\*\*", "", text)
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
 
 
 def test_csv_has_exactly_the_promised_columns_and_a_line_per_cell(measured):
     table, cells = measured
-    lines = list(csv.reader(csv_text(table, cells, "quick").splitlines()))
-    promised = "table,row,column,metric,mean,sd,n,published,published_sd,difference,budget,status,reason,records"
+    lines = list(csv.reader(csv_text(table, cells).splitlines()))
+    promised = "table,row,column,metric,mean,sd,n,published,published_sd,difference,verdict,budget,status,reason,runs"
     assert ",".join(lines[0]) == promised == ",".join(CSV_COLUMNS)
     assert len(lines) == 1 + 4 * 3 * 2
     first = dict(zip(lines[0], lines[1], strict=True))
     assert first["mean"] == "87.666667"
     assert first["sd"] == "1.527525"
     assert (first["n"], first["published"], first["published_sd"]) == ("3", "87.05", "0.3")
-    assert first["difference"] == "0.616667"
-    assert (first["status"], first["reason"]) == ("measured", "cut at quick: model.epochs 3 of 10")
-    assert first["records"] == "runs/pairs/alpha.jsonl"
+    assert (first["difference"], first["verdict"], first["budget"]) == ("0.616667", "reproduced", "quick")
+    assert (first["status"], first["reason"]) == ("measured", "quick: passes over the links: 3 of 10")
+    assert [name.rpartition("-")[0] for name in first["runs"].split(";")] == [
+        f"good-alpha-pairs-quick-s{seed}" for seed in range(3)
+    ]
 
 
-def test_markdown_shows_number_published_difference_and_records(measured):
-    table, cells = measured
-    text = markdown(lay_out(table, cells, "quick"))
+def test_markdown_shows_number_verdict_and_published_value(measured):
+    text = markdown(lay_out(*measured))
     row = next(line for line in text.splitlines() if line.startswith("| Good") and "87.67" in line)
     parts = [part.strip() for part in row.strip("|").split(" | ")]
-    assert re.fullmatch(r"87\.67 ± 1\.53 \(3\)<sup>\w</sup>", parts[1])
-    assert parts[2:4] == ["87.05 ± 0.3", "+0.62"]
-    assert parts[4].startswith("81.00 ± 0.00 (3)")
-    assert parts[5:7] == ["80.00", "+1.00"]
-    assert "[runs](<../runs/pairs/alpha.jsonl>)" in row
-    assert re.search(r"^<sup>\w</sup> cut at quick: model\.epochs 3 of 10", text, re.MULTILINE)
-    assert "Measured at budget quick" in text
-    assert "of 10 runs" in text
+    assert re.fullmatch(r"\[\*\*87\.67 ± 1\.53\*\*\]\(#good-alpha\) \(3\) =<sup>\w</sup>", parts[1])
+    assert parts[2] == "87.05 ± 0.3"
+    assert visible(parts[3]).startswith("81.00 ± 0.00 (3) ↑")
+    assert parts[4] == "80.00"
+    assert "(3)  " not in text
+    assert "= reproduced, ↑ above" in text
+    assert "below" not in text.split("## ")[0]  # a sign that no cell has is not explained
+    assert "standard deviation of 10 runs" in text
+    assert re.search(r"^<sup>\w</sup> At quick: passes over the links: 3 of 10\.", text, re.MULTILINE)
 
 
-def test_links_of_markdown_lead_to_records(measured, lab):
-    table, cells = measured
-    paths = write_tables(table, cells, "quick", lab.results)
+def test_the_best_value_of_a_column_is_bold_and_ties_share_it(measured):
+    text = markdown(lay_out(*measured))
+    good, heavy = (next(line for line in text.splitlines() if line.startswith(f"| {row}") and "81.00" in line)
+                   for row in ("Good", "Heavy"))  # fmt: skip
+    assert (good.count("**"), heavy.count("**")) == (4, 2)
+    assert "**81.00 ± 0.00**" in heavy
+    assert latex(lay_out(*measured)).count(r"\textbf{") == 3
+
+
+def test_a_metric_says_what_is_better(lab, measured):
+    lab.change("ap: {label: AP}", "ap: {label: AP, best: none}")
+    lab.change("auc: {label: AUC}", "auc: {label: AUC, best: low}")
+    text = markdown(lay_out(*lab.measured()))
+    assert re.findall(r"\*\*([\d.]+)", text.split("## Runs")[0]) == ["86.67"]
+
+
+def test_the_runs_behind_a_number_are_one_click_away(measured, lab):
+    paths = write_tables(*measured, lab.results)
     assert [path.name for path in paths] == ["lab_table1.md", "lab_table1.csv", "lab_table1.tex"]
-    links = re.findall(r"\(<([^>]+)>\)", paths[0].read_text())
-    assert len(links) == 1
-    assert all((paths[0].parent / link).is_file() for link in links)
+    text = paths[0].read_text()
+    links, anchors = re.findall(r"\]\(#([\w-]+)\)", text), re.findall(r'<a id="([\w-]+)"></a>', text)
+    assert set(links) == set(anchors) == {"good-alpha", "heavy-alpha"}
+    assert len(anchors) == len(set(anchors))
+    files = re.findall(r"\(<([^>]+)>\)", text)
+    assert files
+    assert all((paths[0].parent / file).is_file() for file in files)
+    section = text.split('<a id="heavy-alpha"></a>')[1]
+    assert "`python run.py protocol=pairs data=alpha model=good model.weights=heavy budget=quick seed=0`" in section
+    for seed, auc in enumerate(["85.00", "87.00", "88.00"]):
+        identity = lab.identity(*GOOD, "model.weights=heavy", f"seed={seed}")
+        assert f"seed {seed} (`{identity.digest}`) {auc}, 81.00" in section
+        assert identity.digest in (paths[0].parent / files[0]).read_text()
 
 
 def test_every_footnote_is_used_and_explained(measured):
-    table, cells = measured
-    text = markdown(lay_out(table, cells, "quick"))
+    text = markdown(lay_out(*measured))
     used = {mark for marks in re.findall(r"<sup>([\w,]+)</sup>", text) for mark in marks.split(",")}
     explained = re.findall(r"^<sup>(\w+)</sup> ", text, re.MULTILINE)
     assert set(explained) == used
@@ -72,43 +108,46 @@ def test_every_footnote_is_used_and_explained(measured):
 
 
 def test_rows_of_markdown_have_as_many_cells_as_their_head(measured):
-    table, cells = measured
-    for block in re.findall(r"(?:^\|.*\n)+", markdown(lay_out(table, cells, "quick")), re.MULTILINE):
+    for block in blocks(markdown(lay_out(*measured))):
         counts = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(counts) == 1
 
 
+def test_a_column_of_which_nothing_is_published_has_no_column_for_it(measured):
+    text = markdown(lay_out(*measured))
+    heads = [line for line in text.splitlines() if line.startswith("|  |")]
+    assert sum(line.count("published") for line in heads) == 3  # Alpha's two metrics, and Beta's AP
+
+
 def test_markdown_escapes_markup(measured):
-    table, cells = measured
-    text = markdown(lay_out(table, cells, "quick"))
-    assert r"see \[5\] \| \<b\>" in text
+    assert r"see \[5\] \| \<b\>" in markdown(lay_out(*measured))
 
 
 def test_latex_is_balanced_and_escaped(measured):
     table, cells = measured
-    text = latex(lay_out(table, cells, "quick"))
-    assert r"\caption{Laboratory\_table, 100 \% \& more: Alpha}" in text
+    text = latex(lay_out(table, cells, PAGE))
+    assert r"\caption{Laboratory\_table, 100 \% \& more: Alpha" in text
     assert r"Heavy\_one" in text
     assert r"\textbar{} \textless{}b\textgreater{}" in text
-    assert r"87.67 $\pm$ 1.53 (3)" in text
+    assert r"\textbf{87.67 $\pm$ 1.53} (3) =" in text
     assert text.isascii()
+    bare = re.sub(r"\\[{}]", "", text)
     for opening, closing in ((r"\begin{table}", r"\end{table}"), (r"\begin{tabular}", r"\end{tabular}"), ("{", "}")):
-        bare = re.sub(r"\\[{}]", "", text)
         assert bare.count(opening) == bare.count(closing) > 0
-    for block in re.findall(r"\\begin\{tabular\}\{@\{\}(l[r]+)@\{\}\}(.*?)\\end\{tabular\}", text, re.DOTALL):
-        body = block[1].split(r"\midrule")[1].split(r"\bottomrule")[0]
+    found = re.findall(r"\\begin\{tabular\}\{@\{\}(l[r]+)@\{\}\}(.*?)\\end\{tabular\}", text, re.DOTALL)
+    assert found
+    for columns, content in found:
+        body = content.split(r"\midrule")[1].split(r"\bottomrule")[0]
         for line in filter(None, body.splitlines()):
-            assert len(re.findall(r"(?<!\\)&", line)) == len(block[0]) - 1
+            assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
             assert line.endswith(r"\\")
 
 
-def test_same_records_same_text(measured, lab):
-    table, cells = measured
-    first = [path.read_bytes() for path in write_tables(table, cells, "quick", lab.results)]
-    assert first == [path.read_bytes() for path in write_tables(*lab.measured(), "quick", lab.results)]
+def test_same_runs_same_text(measured, lab):
+    assert texts(*measured) == texts(*lab.measured())
 
 
-def test_a_column_per_count_shares_one_block(lab):
+def test_a_column_per_count_shares_one_block_and_one_entry_of_runs(lab):
     lab.put(
         "table",
         "lab_table2",
@@ -126,12 +165,23 @@ def test_a_column_per_count_shares_one_block(lab):
         """,
     )
     lab.record(*GOOD, "seed=0", metrics={"nodes": 143, "links": 2340})
-    table, cells = lab.measured("lab_table2")
-    text = markdown(lay_out(table, cells, "quick"))
+    text = markdown(lay_out(*lab.measured("lab_table2")))
     row = next(line for line in text.splitlines() if line.startswith("| alpha"))
-    assert row.split(" | ")[1:7] == ["143 (1)", "143", "0", "2340 (1)", "2347", "−7"]
-    assert row.count("[runs]") == 1
-    assert "##" not in text
+    shown = [part.rstrip(" |")[:8] for part in visible(row).split(" | ")[1:]]
+    assert shown == ["143 (1) ", "143", "2340 (1)", "2347"]
+    assert ["143 (1) =" in visible(row), "2340 (1) ↓" in visible(row)] == [True, True]
+    assert '<a id="alpha-nodes"></a><a id="alpha-links"></a>**alpha: Nodes; Links**' in text
+    assert text.count("`python run.py") == 1
+    assert text.count("## ") == 1
+
+
+def test_what_draws_nothing_shows_no_number_of_runs(lab):
+    lab.add("rows", "name: still, label: Still, overrides: [model=still, protocol.split_seed=3]")
+    lab.record("model=still", *GOOD[1:], "protocol.split_seed=3", "seed=0", metrics={"auc": 0.5, "ap": 0.5})
+    text = markdown(lay_out(*lab.measured()))
+    row = visible(next(line for line in text.splitlines() if line.startswith("| Still")))
+    assert re.match(r"\| Still \| 50\.00\w \| – \| 50\.00\w \|", row)
+    assert "No number: nothing is drawn, one run says all." in text
 
 
 def test_numbers():
@@ -140,19 +190,47 @@ def test_numbers():
     assert number(-1.005, 1, sign=True) == "−1.0"
     assert with_published(88.9, 0.3, UNITS["percent"]) == "88.90 ± 0.3"
     assert with_published(0.821, None, UNITS["fraction"]) == "0.821"
+    assert with_published(4.91e-7, None, UNITS["fraction"]) == "4.9e-07"
 
 
-def test_every_published_number_of_the_project_is_printed(tmp_path):
-    planner = Planner("quick")
-    for table in load_all():
-        cells = measure(table, planner.plan(table), "quick", Reader(Store(tmp_path, tmp_path)))
-        sheet = lay_out(table, cells, "quick")
-        lines = list(csv.DictReader(csv_text(table, cells, "quick").splitlines()))
-        rows = {(line["row"], line["column"], line["metric"]): line for line in lines}
-        assert all(line["reason"] for line in lines)
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    plan = prepare((), "quick", Store(folder, folder))
+    return [(table, plan.measure(name)) for name, table in plan.tables.items()]
+
+
+def test_every_published_number_of_the_project_is_printed(project):
+    for table, cells in project:
+        found = texts(table, cells)
+        rows = {
+            (line["row"], line["column"], line["metric"]): line
+            for line in csv.DictReader(found[f"{table.name}.csv"].splitlines())
+        }
+        assert all(line["reason"] for line in rows.values())
         for place, paper in table.published.items():
             if paper.value is not None:
                 assert float(rows[place]["published"]) == paper.value
-                text = with_published(paper.value, paper.sd, table.metrics[place[2]].unit)
-                assert f" {text} " in markdown(sheet)
-                assert text.replace("±", r"$\pm$").replace("−", "$-$") in latex(sheet)
+                metric = table.metrics[place[2]]
+                digits = table.printed_digits(place[0], metric)
+                assert digits <= metric.unit.digits
+                text = with_published(paper.value, paper.sd, replace(metric.unit, digits=digits))
+                assert float(text.partition(" ")[0].replace("−", "-")) == pytest.approx(
+                    paper.value, abs=0.51 * 10.0**-digits
+                )
+                assert f" {text} " in found[f"{table.name}.md"]
+                assert text.replace("±", r"$\pm$").replace("−", "$-$") in found[f"{table.name}.tex"]
+
+
+def test_rows_fit_on_a_screen():
+    """With what is measured today."""
+    plan = prepare((), "quick", Store("results"))
+    for name, table in plan.tables.items():
+        for block in blocks(markdown(lay_out(table, plan.measure(name))).split("## Runs")[0]):
+            rows = [[part.strip() for part in line.strip("|").split(" | ")] for line in visible(block).splitlines()]
+            # Heads and labels of rows break between words.
+            rows[0] = [max(part.split(), key=len, default="") for part in rows[0]]
+            del rows[1]
+            labels = min(max(len(row[0]) for row in rows), SCREEN // 3)
+            widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
+            assert labels + sum(widths) + 3 * len(widths) <= SCREEN + 12, (name, block[:200])

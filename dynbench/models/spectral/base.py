@@ -23,6 +23,8 @@ class SpectralModel(SnapshotEmbedding):
         tolerance: Of the sparse solver: residual of an eigenpair relative to the largest eigenvalue.
     """
 
+    draws = False
+
     def __init__(self, *, dim: int = 16, solver: Literal["auto", "dense", "sparse"] = "auto", tolerance: float = 1e-6):
         super().__init__(dim=dim)
         self.solver, self.tolerance = solver, tolerance

@@ -58,6 +58,8 @@ class TempCut(SpectralModel):
         **settings: Those of :class:`~dynbench.models.spectral.base.SpectralModel`.
     """
 
+    draws = True  # noise, for what is printed
+
     def __init__(
         self,
         *,
