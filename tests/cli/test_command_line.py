@@ -318,7 +318,6 @@ LATE_MISTAKES = {
     ("trainer=gpu",): "torch sees 0",
     ("trainer.strategy=telepathy",): "Lightning refuses the trainer's settings",
     ("model.dim=0",): "dim=0 must be greater than 0",
-    ("data.nodes=1",): "data.nodes=1 must be at least 2",
     ("model.learning_rate=1e30", "model.epochs=60"): "the loss is",
 }
 
