@@ -52,6 +52,9 @@ _LATEX = {
     "…": r"\dots{}",
 }
 
+# Tables that LaTeX can hold back at a time, with some to spare.
+_FLOATS = 12
+
 
 def write_tables(table: Table, cells: Sequence[Cell], results_dir: str | Path) -> list[Path]:
     """Write ``<results_dir>/tables/<name>.{md,csv,tex}``, each whole or not at all.
@@ -165,7 +168,10 @@ def latex(sheet: Sheet) -> str:
     Needs the packages booktabs and graphicx. Notes stand outside of the floats, so that they may break over pages.
     """
     parts = [f"% {sheet.name}: needs \\usepackage{{booktabs,graphicx}}"]
-    parts += [_latex_block(sheet, block, index) for index, block in enumerate(sheet.blocks, 1)]
+    for index, block in enumerate(sheet.blocks, 1):
+        parts.append(_latex_block(sheet, block, index))
+        if index % _FLOATS == 0:
+            parts.append(r"\clearpage")  # LaTeX keeps few floats waiting for their page
     notes = [f"\\textsuperscript{{{mark}}}~{_tex(text)}" for mark, text in sheet.notes.items()]
     parts += [_latex_notes([*map(_tex, sheet.remarks), *notes])]
     return "\n\n".join(parts) + "\n"

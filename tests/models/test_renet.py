@@ -316,15 +316,6 @@ def test_training_stops_early_and_keeps_the_best():
     assert trainer.steps == epochs + 2 * 2  # the global model: two epochs of two batches
 
 
-@pytest.mark.parametrize(("latest", "first"), [(None, 0), (1, 5), (9, 5), (10, 3), (10**6, 0)])
-def test_the_latest_facts_are_whole_snapshots(latest, first):
-    train = with_relations(facts().before(6))
-    assert len(train.step(5)) == 9
-    learnt = RENET(**SMALL, latest_facts=latest)._latest(train)
-    assert torch.equal(learnt.time, train.between(first, 6).time)
-    assert learnt.num_steps == 6
-
-
 def test_an_odd_width_is_refused():
     with pytest.raises(ConfigError, match=r"model\.dim is 7; .* even number"):
         RENET(dim=7)
