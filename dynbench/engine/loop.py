@@ -51,7 +51,6 @@ class Loop:
         self.fits = FitStore(folder if fits is None else fits)
         self.metrics: dict[str, BlockMetric] = {}
         self.done = self.queries = 0
-        self.fits_made = 0
         self.timer = Timer(fit=0.0, evaluate=0.0)
         self.fingerprint = ""
         self._kept: dict[str, Any] = {}
@@ -108,7 +107,6 @@ class Loop:
         graphs = {name: copied(graph) for name, graph in learns.items()}
         several = self.model.several or len(graphs) > 1
         self.model.fit(graphs if several else next(iter(graphs.values())), self._selector(episode), self.trainer)
-        self.fits_made += 1
         if self.trainer.is_main:
             self.fits.save(self._number, self.model, self.trainer.steps - steps, self.trainer.seconds - seconds)
 
@@ -132,7 +130,7 @@ class Loop:
             before = _noted(model.running_state())
             metric = self._metric(exam)
             for block in exam.blocks():
-                self._ask(exam, block, metric)
+                self._ask(exam, block, metric, everywhere=True)  # all processes must come to the same choice
             model.restore(before)
             values = metric.compute()
             return {name: values[name] for name in exam.select}
@@ -187,17 +185,16 @@ class Loop:
         return metric
 
     @torch.no_grad()
-    def _ask(self, exam: Exam, block: Block, metric: BlockMetric) -> None:
-        """Ask a block, measure the answers, and reveal its truth. Other processes than the main one see it revealed."""
+    def _ask(self, exam: Exam, block: Block, metric: BlockMetric, everywhere: bool = False) -> None:
+        """Ask a block, measure the answers, and reveal its truth.
+
+        Unless it is to be asked ``everywhere``, other processes than the main one only see it revealed.
+        """
         ahead = self.model.looks == "before_time"
         if ahead and block.reveal is not None:
             self.model.observe(copied(block.reveal))
-        if len(block.queries) and self.trainer.is_main:
+        if len(block.queries) and (everywhere or self.trainer.is_main):
             for part, answer in self._answers(block):
-                if self.protocol.asks != "embed" and len(answer) != len(part.queries):
-                    raise RunError(
-                        f"{type(self.model).__name__} gave {len(answer)} answers to {len(part.queries)} queries"
-                    )
                 metric.update(part, answer if exam.readout is None else exam.readout(part, answer))
         if not ahead and block.reveal is not None:
             self.model.observe(copied(block.reveal))
@@ -213,14 +210,18 @@ class Loop:
             size = max(1, (RANKED_CPU if device.type == "cpu" else RANKED_GPU) // self._graph.num_nodes)
             for chunk in order.split(size):
                 part = block[chunk]
-                yield part, self.model.rank(part.queries.to(device)).detach()
+                yield part, self._complete(self.model.rank(part.queries.to(device)).detach(), len(chunk))
             return
         asked = block.queries if self._graph.directed else block.queries.oriented()
         answers = [self.model.score(asked[chunk].to(device)).detach().cpu() for chunk in order.split(SCORED)]
-        scores = torch.cat(answers)
-        if len(scores) != len(order):
-            raise RunError(f"{type(self.model).__name__} gave {len(scores)} answers to {len(order)} queries")
+        scores = self._complete(torch.cat(answers), len(order))
         yield block, torch.empty_like(scores).index_copy_(0, order, scores)
+
+    def _complete(self, answers: Tensor, count: int) -> Tensor:
+        """The answers, if there is one to each of ``count`` queries."""
+        if len(answers) != count:
+            raise RunError(f"{type(self.model).__name__} gave {len(answers)} answers to {count} queries")
+        return answers
 
     def _generator(self, block: Block) -> torch.Generator:
         """Decides the order of a block's questions; the same in every exam, run and process."""

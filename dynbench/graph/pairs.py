@@ -1,4 +1,4 @@
-"""How often and when pairs met, and who the neighbours of a node are; both grow with what is revealed.
+"""How often and when pairs met; grows with what is revealed.
 
 What is added waits until something is asked. Then it is sorted, and put beside the sorted rows before it. So that there
 are only ever a few such runs, each at least four times as long as the next, runs are merged now and then: a row moves a
@@ -34,13 +34,6 @@ class SortedRuns:
             run = keys[order], values[order]
         if len(run[0]):
             self._runs.append(run)
-
-    def contains(self, keys: np.ndarray) -> np.ndarray:
-        """``(Q,) bool``: which keys occur."""
-        found = np.zeros(len(keys), dtype=bool)
-        for known, _ in self._runs:
-            found |= known[np.searchsorted(known, keys).clip(max=len(known) - 1)] == keys
-        return found
 
     def within(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All rows with ``low <= key < high``, for ``(Q,)`` ranges at once.
@@ -120,65 +113,3 @@ class PairEvents:
         known, first, last = count > 0, np.zeros(len(key), time.dtype), np.zeros(len(key), time.dtype)
         first[known], last[known] = time[(end - count)[known]], time[end[known] - 1]
         return Spans(count, first, last)
-
-
-class Neighborhoods:
-    """Which nodes ever met, in either direction; nodes are not their own neighbours.
-
-    Args:
-        graph: Events to begin with.
-    """
-
-    def __init__(self, graph: TemporalGraph):
-        self.num_nodes = graph.num_nodes
-        self._runs, self._waiting = SortedRuns(), []
-        self._degree = np.zeros(graph.num_nodes, dtype=np.int64)
-        self.append(graph)
-
-    def append(self, events: TemporalGraph) -> None:
-        """Add events."""
-        src, dst = events.src.cpu().numpy(), events.dst.cpu().numpy()
-        self._waiting += [src * self.num_nodes + dst, dst * self.num_nodes + src]
-
-    def _settle(self) -> None:
-        if not self._waiting:
-            return
-        key = np.unique(np.concatenate(self._waiting))
-        self._waiting = []
-        key = key[~self._runs.contains(key)]
-        node, other = key // self.num_nodes, key % self.num_nodes
-        proper = node != other
-        key, node, other = key[proper], node[proper], other[proper]
-        np.add.at(self._degree, node, 1)
-        self._runs.append(key, other)
-
-    @property
-    def degree(self) -> np.ndarray:
-        """``(N,) long`` number of neighbours."""
-        self._settle()
-        return self._degree
-
-    def shared(self, src: Tensor, dst: Tensor, at_once: int = 1 << 22) -> tuple[np.ndarray, np.ndarray]:
-        """Common neighbours of ``(Q,)`` pairs.
-
-        Args:
-            src, dst: ``(Q,) long`` pairs.
-            at_once: Neighbours looked at together; bounds memory.
-
-        Returns:
-            For each common neighbour the pair that it belongs to and the node, in order of both.
-        """
-        src, dst = src.cpu().numpy(), dst.cpu().numpy()
-        degree = self.degree
-        fewer = degree[src] <= degree[dst]
-        from_, to = np.where(fewer, src, dst), np.where(fewer, dst, src)
-        work = np.cumsum(degree[from_])
-        bounds = np.searchsorted(work, np.arange(at_once, work[-1] if len(work) else 0, at_once))
-        found = []
-        for part in np.split(np.arange(len(src)), bounds):
-            query, _, node = self._runs.within(from_[part] * self.num_nodes, (from_[part] + 1) * self.num_nodes)
-            common = self._runs.contains(to[part][query] * self.num_nodes + node)
-            query, node = part[query[common]], node[common]
-            order = np.lexsort((node, query))
-            found.append((query[order], node[order]))
-        return np.concatenate([query for query, _ in found]), np.concatenate([node for _, node in found])

@@ -6,7 +6,6 @@ from dynbench.records.identity import (
     Names,
     fit_key,
     identify,
-    identify_embeddings,
     identity_config,
     versions,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "Store",
     "fit_key",
     "identify",
-    "identify_embeddings",
     "identity_config",
     "read",
     "require_writable",

@@ -96,14 +96,6 @@ def fit_key(values: Mapping[str, Any]) -> str:
     return Names(values).fit(values["seed"])
 
 
-def identify_embeddings(values: Mapping[str, Any]) -> Identity:
-    """The name of the embeddings of a whole graph, which no protocol has a part in."""
-    own = versions(values)
-    parts = [_part(group, values[group], own.get(group, 1)) for group in GROUPS if group != "protocol"]
-    model, data, budget = (values[group]["name"] for group in ("model", "data", "budget"))
-    return Identity(model, data, "embeddings", budget, values["seed"], _Digest([*parts, budget]).of(values["seed"]))
-
-
 def run_digest(values: Mapping[str, Any], versions: Mapping[str, int]) -> str:
     """The hash in a run's name.
 

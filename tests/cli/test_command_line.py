@@ -154,6 +154,18 @@ def test_two_processes_give_what_one_gives(command):
     assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-3)
 
 
+def test_processes_that_select_come_to_the_same_choice(command):
+    """Each of them plays the validation exam, while tests are asked by the first one only."""
+    words = ("model=nglp", "protocol=temporal_split", "budget=smoke", "data=nlsm_process", "data.nodes=30")
+    command(*words)
+    command(*words, "trainer=ddp_cpu")
+    one, two = sorted(command.records(), key=lambda record: record["config"]["trainer"]["devices"])
+    assert two["config"]["trainer"]["devices"] == 2
+    assert one["checksums"] == two["checksums"]
+    assert one["sizes"]["fit_steps"] == two["sizes"]["fit_steps"]
+    assert one["metrics"]["ap"] == pytest.approx(two["metrics"]["ap"], abs=0.05)
+
+
 def test_two_nodes_give_what_one_process_gives(command):
     longer = (*TINY, "model.epochs=20")
     with socket.socket() as free:

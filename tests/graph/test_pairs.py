@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynbench.graph import TemporalGraph
-from dynbench.graph.pairs import Neighborhoods, PairEvents, SortedRuns
+from dynbench.graph.pairs import PairEvents, SortedRuns
+from dynbench.graph.union import UnionGraph
 
 NODES = 12
 batches = st.lists(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=12), max_size=12)
@@ -43,7 +45,9 @@ def test_runs_keep_the_order_of_keys_and_of_arrival(parts, low, width):
         number += len(keys)
         assert all(len(a[0]) >= 4 * len(b[0]) for a, b in zip(runs._runs, runs._runs[1:], strict=False))
     ask = np.arange(10)
-    assert runs.contains(ask).tolist() == [key in {k for k, _ in rows} for key in ask]
+    asked = np.asarray(ask, dtype=np.int64)
+    found = np.isin(np.arange(len(asked)), runs.within(asked, asked + 1)[0])
+    assert found.tolist() == [key in {k for k, _ in rows} for key in ask]
     high = low + width
     query, key, value = runs.within(np.array([low, 3]), np.array([high, 4]))
     for which, (start, stop) in enumerate(((low, high), (3, 4))):
@@ -80,30 +84,23 @@ def test_times_of_pairs(parts, directed):
             assert (first[place], last[place]) == (expected[0], expected[-1])
 
 
-@pytest.mark.parametrize("at_once", [1, 5, 1000])
 @settings(max_examples=40, deadline=None)
 @given(parts=batches)
-def test_neighbours(parts, at_once):
+def test_neighbours(parts):
     found, events = graphs(parts, True)
     slow = {node: set() for node in range(NODES)}
     for i, j, _ in events:
         if i != j:
             slow[i].add(j)
             slow[j].add(i)
-    union = Neighborhoods(TemporalGraph.from_events([], [], [], NODES))
+    union = UnionGraph(TemporalGraph.from_events([], [], torch.zeros(0, dtype=torch.long), NODES))
     src, dst = all_pairs()
     for number, graph in enumerate(found):
-        union.append(graph)
-        if number % 2:
-            union.shared(src, dst)
+        union.append(dataclasses.replace(graph, time=torch.full_like(graph.time, number, dtype=torch.long)))
     assert union.degree.tolist() == [len(slow[node]) for node in range(NODES)]
-    pair, node = union.shared(src, dst, at_once)
-    expected = [
-        (place, w)
-        for place, (i, j) in enumerate(zip(src.tolist(), dst.tolist(), strict=True))
-        for w in sorted(slow[i] & slow[j])
-    ]
-    assert list(zip(pair.tolist(), node.tolist(), strict=True)) == expected
+    names = 2.0 ** np.arange(NODES)  # a sum of these tells which nodes are shared
+    expected = [sum(2.0**w for w in slow[i] & slow[j]) for i, j in zip(src.tolist(), dst.tolist(), strict=True)]
+    assert union.shared(src, dst, names).tolist() == expected
 
 
 def test_a_batch_is_sorted_in_with_little_work():

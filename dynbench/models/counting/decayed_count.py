@@ -21,7 +21,8 @@ from torch import Tensor
 
 from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
-from dynbench.graph.pairs import Neighborhoods, PairEvents
+from dynbench.graph.pairs import PairEvents
+from dynbench.graph.union import UnionGraph
 from dynbench.models.counting.neighborhood import add_link_counts, link_counts
 from dynbench.models.history import HistoryModel
 
@@ -44,7 +45,7 @@ class DecayedCount(HistoryModel):
     def count(self, history: TemporalGraph) -> None:
         """When each pair was linked, the neighbours of each node, and its degree."""
         self.steps = history.require_steps()
-        self.seen, self.union, self.degree = PairEvents(history), Neighborhoods(history), link_counts(history)
+        self.seen, self.union, self.degree = PairEvents(history), UnionGraph(history), link_counts(history)
 
     def add(self, events: TemporalGraph) -> None:
         """Add revealed snapshots to all three."""
@@ -60,6 +61,6 @@ class DecayedCount(HistoryModel):
         link, time = self.seen.times(self.seen.key(src, dst))
         weight = (self.decay ** torch.from_numpy(self.steps - 1 - time)).double().numpy()
         recent = np.bincount(link, weight, minlength=len(src))
-        shared = np.bincount(self.union.shared(src, dst)[0], minlength=len(src))
-        counted = torch.from_numpy(recent + self.neighbor_weight * shared)
+        shared = self.union.shared(src, dst, np.ones(len(self.degree)))
+        counted = torch.from_numpy(recent) + self.neighbor_weight * shared
         return counted + self.degree_weight * (self.degree[src] * self.degree[dst])

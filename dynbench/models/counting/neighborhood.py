@@ -168,8 +168,7 @@ class PreferentialAttachment(NeighborhoodModel):
     def add(self, events: TemporalGraph) -> None:
         """Higher degrees."""
         if self.counted == "links":
-            for ends in (events.src, events.dst):
-                self.degree.index_add_(0, ends, torch.ones(len(ends), dtype=torch.double))
+            add_link_counts(self.degree, events)
         else:
             self.union.append(events)
 
