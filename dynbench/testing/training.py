@@ -40,6 +40,8 @@ def check_gradients(model: str, protocol: str, directed: bool = False) -> None:
         trainer = _Watching()
         graphs = {"": episode.context} if learner.learns == "context" else episode.train
         learner.fit(dict(graphs) if learner.several else next(iter(graphs.values())), None, trainer)
+    if shown == 1 and not trainer.trainable:
+        raise NotApplicable(f"{model} learns from one snapshot to the next, and {protocol} shows one only")
     silent = sorted(trainer.trainable - trainer.reached)
     require(not silent, f"no gradient reaches {', '.join(silent)} of {model}")
     trains = any(parameter.requires_grad for parameter in learner.parameters())
