@@ -64,10 +64,10 @@ def test_cuts_are_told_in_the_words_of_the_files():
         **names,
         "model.epochs": 6,
         "model.learning_rate": 0.003,
-        "model.last_steps": 20,
+        "model.latest_facts": 50000,
         "model.aggregator": "mean",
     }
-    full = {**names, "model.epochs": 20, "model.learning_rate": 0.001, "model.last_steps": None,
+    full = {**names, "model.epochs": 20, "model.learning_rate": 0.001, "model.latest_facts": None,
             "model.aggregator": "rgcn", "model._target_": "c.D"}  # fmt: skip
     said = cut_words(used, full).split("; ")
     assert len(said) == 4

@@ -87,7 +87,7 @@ from torch import Tensor, nn
 
 from dynbench.contract import Queries, Selector
 from dynbench.engine.trainer import Selection, Trainer
-from dynbench.errors import ConfigError
+from dynbench.errors import ConfigError, require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.kg.activity import units
 from dynbench.models.kg.aggregators import Known
@@ -148,7 +148,8 @@ class RENET(KnowledgeGraphModel):
         aggregator: How a neighbourhood becomes a vector.
         length: Visits of an entity, and snapshots, looked back at most.
         epochs: Passes over the facts at most.
-        last_steps: Snapshots whose facts are learnt, counted from the end; null for all. Histories reach further back.
+        latest_facts: Facts that are learnt, counted back from the end in whole snapshots; null for all. Histories reach
+            further back.
         batch_size: Facts per gradient step.
         learning_rate: Of Adam.
         weight_decay: Of Adam.
@@ -169,7 +170,7 @@ class RENET(KnowledgeGraphModel):
         aggregator: Literal["mean", "attentive", "rgcn"] = "rgcn",
         length: int = 10,
         epochs: int = 20,
-        last_steps: int | None = None,
+        latest_facts: int | None = None,
         batch_size: int = 1024,
         learning_rate: float = 0.001,
         weight_decay: float = 0.00001,
@@ -187,8 +188,9 @@ class RENET(KnowledgeGraphModel):
             raise ConfigError(
                 f"model.dim is {dim}; relational convolutions work on pairs of entries: give an even number"
             )
+        require_positive(epochs=epochs, latest_facts=latest_facts, batch_size=batch_size, length=length)
         self.dim, self.aggregator, self.length, self.dropout = dim, aggregator, length, dropout
-        self.epochs, self.last_steps, self.batch_size = epochs, last_steps, batch_size
+        self.epochs, self.latest_facts, self.batch_size = epochs, latest_facts, batch_size
         self.learning_rate, self.weight_decay, self.clip = learning_rate, weight_decay, clip
         self.relation_weight, self.global_epochs, self.global_steps = relation_weight, global_epochs, global_steps
         self.rollout, self.rollout_size, self.patience = rollout, rollout_size, patience
@@ -208,15 +210,20 @@ class RENET(KnowledgeGraphModel):
         self.to(trainer.device)
         train = with_relations(train.to(trainer.device))
         self._learn_the_whole(train, trainer)
-        first = 0 if self.last_steps is None else max(0, train.num_steps - self.last_steps)
         known = Known.of(train)
         state = State(known, self.global_model.moments(known.snapshots, train.num_steps), Computed(self.encoder, known))
-        batches = FactBatches(train.between(first, train.num_steps), self.batch_size, self.epochs)
+        batches = FactBatches(self._latest(train), self.batch_size, self.epochs)
         self._lesson = Lesson(batches, state)
         self.seed = torch.randint(2**40, ()).to(trainer.device)
         selection = None if selector is None else Selection(selector, batches.per_epoch, self.patience)
         trainer.train(self, self.epochs * batches.per_epoch, selection=selection)
         self._lesson = None
+
+    def _latest(self, train: TemporalGraph) -> TemporalGraph:
+        """The snapshots that hold the last facts."""
+        if self.latest_facts is None or len(train) <= self.latest_facts:
+            return train
+        return train.between(int(train.time[-self.latest_facts]), train.num_steps)
 
     def _learn_the_whole(self, train: TemporalGraph, trainer: Trainer) -> None:
         """Train the global model, which stays as it is afterwards."""
