@@ -6,6 +6,7 @@ Hydra and the rest of the package are imported late, so that Ctrl-C is answered 
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 
+# Words that are commands of their own, with the function that takes what follows them and returns an exit code.
+COMMANDS = {
+    "tables": "dynbench.reporting.make:main",
+    "figures": "dynbench.reporting.make_figures:main",
+}
+
 # Members of a sweep that failed in this process, as one line each.
 _failures: list[str] = []
 # The process that sweeps; a launcher may play members in others.
@@ -27,9 +34,10 @@ _sweeper: int | None = None
 
 
 def main() -> None:
-    """Entry point of ``run.py``."""
+    """Entry point of ``dynbench``, which says what there is when nothing follows, and of ``run.py``, which runs."""
+    words = sys.argv[1:]
     try:
-        _main(sys.argv[1:])
+        _main(words if words or os.path.basename(sys.argv[0]) == "run.py" else ["--help"])
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(INTERRUPTED)
@@ -40,6 +48,13 @@ def main() -> None:
 
 
 def _main(words: list[str]) -> None:
+    if words and words[0] in COMMANDS:
+        module, _, function = COMMANDS[words[0]].partition(":")
+        sys.exit(getattr(importlib.import_module(module), function)(words[1:]))
+    if words == ["--version"]:
+        from dynbench import __version__
+
+        return print(f"dynbench {__version__}")
     try:
         from dynbench.config.check import check
         from dynbench.config.compose import compose, with_variants
@@ -194,11 +209,11 @@ def _bug_of_a_plugin(error: BaseException | None) -> RunError | None:
 
     ``DYNBENCH_TRACEBACK=1`` shows all frames instead.
     """
-    from dynbench.config.compose import plugin_folders
+    from dynbench.config.compose import homes
 
     if os.environ.get("DYNBENCH_TRACEBACK", "") not in ("", "0"):
         return None
-    folders = [f"{folder}{os.sep}" for folder in plugin_folders()]
+    folders = [f"{folder}{os.sep}" for folder in homes()]
     while error is not None:
         frames = [
             frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(tuple(folders))

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import PathFinder
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,22 @@ from omegaconf import DictConfig
 from dynbench.config import schema
 from dynbench.errors import ConfigError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# An installed package has the catalogue within itself; in a checkout it stands beside the package.
+CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if (folder / "config.yaml").is_file())
 PLUGINS = "DYNBENCH_PLUGINS"
+ENTRY_POINTS = "dynbench.plugins"
+
+
+def program() -> list[str]:
+    """What starts dynbench in a process of its own."""
+    installed = _PACKAGE in CONF.parents
+    return [sys.executable, *(["-m", "dynbench"] if installed else [str(CONF.parent / "run.py")])]
+
+
+def program_name() -> str:
+    """How dynbench was called, for texts that say what to type."""
+    return "python run.py" if Path(sys.argv[0]).name == "run.py" else "dynbench"
 
 
 def plugin_folders() -> list[Path]:
@@ -40,6 +56,31 @@ def plugin_folders() -> list[Path]:
     return folders
 
 
+@cache
+def installed_plugins() -> tuple[Path, ...]:
+    """The folders of installed packages that announce themselves as plug-ins; each has its YAML files under ``conf/``.
+
+    Announced by an entry point of the group ``dynbench.plugins`` whose value is the package:
+    ``[project.entry-points."dynbench.plugins"]`` and ``mine = "mypackage"`` in a ``pyproject.toml``.
+
+    Raises:
+        ConfigError: If an announced package is not there, or has no folder ``conf``.
+    """
+    folders = []
+    for point in entry_points(group=ENTRY_POINTS):
+        spec = find_spec(point.module)
+        found = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+        if not any((folder / "conf").is_dir() for folder in found):
+            raise ConfigError(f"the plug-in '{point.name}' announces the package '{point.module}', which has no conf/")
+        folders += found
+    return tuple(folders)
+
+
+def homes() -> list[Path]:
+    """All folders of plug-ins, those named by the user first."""
+    return [*plugin_folders(), *installed_plugins()]
+
+
 def enable_plugins() -> list[str]:
     """Make plug-in modules importable; return the Hydra override that makes their YAML files known.
 
@@ -51,7 +92,7 @@ def enable_plugins() -> list[str]:
         _refuse_shadows(folder, tuple(sorted(path.stem for path in folder.glob("*.py"))))
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    paths = ",".join(f"file://{folder / 'conf'}" for folder in folders if (folder / "conf").is_dir())
+    paths = ",".join(f"file://{folder / 'conf'}" for folder in homes() if (folder / "conf").is_dir())
     return [f"hydra.searchpath=[{paths}]"] if paths else []
 
 
@@ -150,7 +191,7 @@ def with_variants(words: Sequence[str]) -> list[str]:
 
 def folders(group: str) -> list[Path]:
     """The folders that hold the YAML files of a group, plug-ins first."""
-    return [folder for folder in (*(p / "conf" / group for p in plugin_folders()), CONF / group) if folder.is_dir()]
+    return [folder for folder in (*(p / "conf" / group for p in homes()), CONF / group) if folder.is_dir()]
 
 
 def choices(group: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from dynbench.config.compose import CONF, choice_path, choices, enable_plugins, read_choice
+from dynbench.config.compose import CONF, choice_path, choices, enable_plugins, program_name, read_choice
 from dynbench.config.source import read_class
 from dynbench.errors import ConfigError
 
@@ -19,28 +19,31 @@ _GROUPS = {
     "logger": "training curves",
 }
 
-_USAGE = """\
-dynbench: a dataset, a model and a protocol give the number that belongs in the paper's table.
+_ABOUT = "dynbench: a dataset, a model and a protocol give the number that belongs in the paper's table."
 
-usage
-  python run.py model=nlsm data=enron                  one run; its record goes to runs/records
-  python run.py model=nlsm data=enron model.dim=32     change any setting
-  python run.py -m model=nlsm,bas data=enron,uci seed=0,1,2
-                                                       a sweep; finished runs are skipped
-  python run.py model=nlsm data=uci --help             the settings and the card of what is chosen
-  make tables                                          the papers' tables, measured beside published"""
+# What can be typed after the name of the program.
+_USAGE = {
+    "model=nlsm data=enron": "one run; its record goes to runs/records, where you stand",
+    "model=nlsm data=enron model.dim=32": "change any setting",
+    "-m model=nlsm,bas data=enron seed=0,1": "a sweep; finished runs are skipped",
+    "model=nlsm data=uci --help": "the settings and the card of what is chosen",
+    "tables": "the papers' tables, measured beside published",
+    "figures": "the papers' figures",
+}
 
 _MORE = """\
 your own
   data=custom data.path=FOLDER      a folder with edges.csv.gz (docs/data_format.md)
   DYNBENCH_DATA=FOLDER              where datasets lie; several, separated as in PATH
-  DYNBENCH_PLUGINS=FOLDER           your models, datasets and tables (docs/add_a_model.md)
+  DYNBENCH_PLUGINS=FOLDER           your models, datasets and tables (docs/add_a_model.md); an installed package
+                                    announces its own by an entry point of the group dynbench.plugins
 
 more
   -m, --multirun                    sweep over values separated by commas
   --cfg job                         print the composed configuration
   --hydra-help                      Hydra's own options
-  eval "$(python run.py -sc install=bash)"
+  --version                         the version of dynbench
+  eval "$(RUN -sc install=bash)"
                                     completion of choices and settings with TAB (bash, zsh, fish)"""
 
 
@@ -54,8 +57,10 @@ def help_text(overrides: Sequence[str]) -> str:
     chosen = dict(word.split("=", 1) for word in overrides if "=" in word and word.split("=", 1)[0] in _GROUPS)
     if chosen:
         return "\n\n".join(_settings(group, name) for group, name in chosen.items())
-    parts = [_USAGE, *(_overview(group, meaning) for group, meaning in _GROUPS.items()), _general(), _MORE]
-    return "\n\n".join(parts)
+    lines = [f"  {program_name()} {words:<40}{meaning}" for words, meaning in _USAGE.items()]
+    groups = [_overview(group, meaning) for group, meaning in _GROUPS.items()]
+    more = _MORE.replace("RUN ", f"{program_name()} ")
+    return "\n\n".join([_ABOUT, "\n".join(["usage", *lines]), *groups, _general(), more])
 
 
 def _overview(group: str, meaning: str) -> str:

@@ -44,6 +44,8 @@ def describe() -> dict[str, Any]:
 def revision() -> str:
     """The git revision of the code, with ``+`` when code or configuration differ from it; empty outside a checkout."""
     root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return ""  # installed, perhaps somewhere below another project's checkout
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -261,7 +260,7 @@ def _attempt(
     for key, folder, usual in (("results_dir", store.results_dir, "results"), ("work_dir", store.work_dir, "runs")):
         if str(folder) != usual:
             overrides.append(f"{key}={_quoted(str(folder))}")
-    command = [sys.executable, str(Path(compose.CONF).parent / "run.py"), *overrides]
+    command = [*compose.program(), *overrides]
     code, last_words = pool.run(command, single_thread=jobs > 1)
     record = store.spooled(task.run.identity)
     if record is not None and record.finished:

@@ -18,11 +18,10 @@ from typing import Any
 
 from dynbench import records
 from dynbench.config.check import resolved
-from dynbench.config.compose import choices, compose, read_choice
+from dynbench.config.compose import choices, compose, program, read_choice
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.reporting.make import prepare
 
-_PROGRAM = Path(__file__).resolve().parents[2] / "run.py"
 KINDS = {
     "link": "dynbench.reporting.link_figures",
     "embedding": "dynbench.reporting.embedding_figures",
@@ -111,7 +110,7 @@ def _make_from_table(name: str, entries: dict[str, Any], chosen: argparse.Namesp
 
 
 def _run(overrides: Sequence[str]) -> None:
-    done = subprocess.run([sys.executable, str(_PROGRAM), *overrides], capture_output=True, text=True, check=False)
+    done = subprocess.run([*program(), *overrides], capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise ConfigError(lines[-1].removeprefix("error: "))
