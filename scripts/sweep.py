@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from dynbench.config.check import check
 from dynbench.config.compose import CONF, compose
 from dynbench.errors import DynbenchError
 from dynbench.runner import run
@@ -77,7 +78,7 @@ def measured(
             "progress=false",
             *settings,
         ]
-        metrics = run(compose(words), words).record.metrics
+        metrics = run(check(compose(words)), words).record.metrics
         found.append([100 * metrics[name] for name in sweep["metrics"]])
     return [mean(values) for values in zip(*found, strict=True)]
 
