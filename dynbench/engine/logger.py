@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
+from dynbench.ranges import Count
+
 
 class Logger:
     """Makes the Lightning logger of one run.
@@ -22,7 +24,7 @@ class Logger:
         self,
         *,
         kind: Literal["csv", "wandb", "tensorboard", "none"] = "csv",
-        log_every: int = 50,
+        log_every: Count = 50,
         project: str = "dynbench",
         offline: bool = True,
         folder: str = ".",

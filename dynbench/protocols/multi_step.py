@@ -11,6 +11,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.metrics.steps import LinkMetrics
 from dynbench.protocols.base import Protocol
 from dynbench.protocols.pairs import PairSplitter
+from dynbench.ranges import Count, Seed
 
 
 class MultiStep(Protocol):
@@ -32,7 +33,7 @@ class MultiStep(Protocol):
     seeds = frozenset({"split_seed"})
 
     def __init__(
-        self, *, horizon: int = 6, self_loops: Literal["keep", "drop"] = "keep", split_seed: int | None = None
+        self, *, horizon: Count = 6, self_loops: Literal["keep", "drop"] = "keep", split_seed: Seed | None = None
     ):
         self.horizon, self.self_loops, self.split_seed = horizon, self_loops, split_seed
 

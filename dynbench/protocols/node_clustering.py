@@ -19,6 +19,7 @@ from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.clustering import ClusteringMetrics, JointClusteringMetrics, behaviours
 from dynbench.protocols.base import Protocol
+from dynbench.ranges import Count, Seed
 
 
 class NodeClustering(Protocol):
@@ -52,8 +53,8 @@ class NodeClustering(Protocol):
         times: Literal["all", "first", "mean"] = "all",
         nodes: Literal["all", "active"] = "all",
         clusters: Literal["per_step", "joint"] = "per_step",
-        starts: int = 100,
-        kmeans_seed: int | None = None,
+        starts: Count = 100,
+        kmeans_seed: Seed | None = None,
     ):
         self.times, self.nodes, self.clusters = times, nodes, clusters
         self.starts, self.kmeans_seed = starts, kmeans_seed

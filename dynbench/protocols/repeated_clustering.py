@@ -12,6 +12,7 @@ from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.clustering import RepeatedClusteringMetrics
 from dynbench.protocols.node_clustering import NodeClustering, labels_by_step
+from dynbench.ranges import Count, Seed
 
 
 class RepeatedClustering(NodeClustering):
@@ -33,10 +34,10 @@ class RepeatedClustering(NodeClustering):
     def __init__(
         self,
         *,
-        snapshots: int = 3,
+        snapshots: Count = 3,
         nodes: Literal["all", "active"] = "all",
-        starts: int = 10,
-        kmeans_seed: int | None = None,
+        starts: Count = 10,
+        kmeans_seed: Seed | None = None,
     ):
         if snapshots < 1:
             raise ConfigError(f"protocol.snapshots={snapshots}; a graph has at least one snapshot")

@@ -24,6 +24,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.metrics.steps import LinkMetrics
 from dynbench.protocols.base import Protocol
 from dynbench.protocols.pairs import PairSplitter
+from dynbench.ranges import Positive, Seed
 
 
 class SingleStep(Protocol):
@@ -51,7 +52,7 @@ class SingleStep(Protocol):
         self_loops: Literal["keep", "drop"] = "keep",
         links: Literal["all", "new"] = "all",
         negatives: Literal["uniform", "bipartite"] = "uniform",
-        split_seed: int | None = None,
+        split_seed: Seed | None = None,
     ):
         self.pairs, self.self_loops, self.links, self.negatives = pairs, self_loops, links, negatives
         self.split_seed = split_seed
@@ -112,8 +113,8 @@ class SingleStepClassifier(SingleStep):
         self_loops: Literal["keep", "drop"] = "keep",
         links: Literal["all", "new"] = "all",
         negatives: Literal["uniform", "bipartite"] = "uniform",
-        split_seed: int | None = None,
-        penalty: float = 1.0,
+        split_seed: Seed | None = None,
+        penalty: Positive = 1.0,
     ):
         super().__init__(self_loops=self_loops, links=links, negatives=negatives, split_seed=split_seed)
         self.penalty = penalty

@@ -19,6 +19,7 @@ from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.links import PairMetrics, PooledMetrics
 from dynbench.protocols.base import Protocol
+from dynbench.ranges import Dropout, Seed
 from dynbench.sampling.pairs import PairIndex, draw_non_edges
 
 
@@ -40,7 +41,7 @@ class StaticLinks(Protocol):
     withholds = "pairs"
     validates = True
 
-    def __init__(self, *, validation: float = 0.05, test: float = 0.1, split_seed: int | None = None):
+    def __init__(self, *, validation: Dropout = 0.05, test: Dropout = 0.1, split_seed: Seed | None = None):
         if not (validation >= 0 and test > 0 and validation + test < 1):
             raise ConfigError(
                 f"protocol.validation={validation} and protocol.test={test} leave no link to train on or to ask about"

@@ -38,6 +38,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.metrics.streams import ManyMetrics, StreamMetrics
 from dynbench.protocols.base import Protocol
 from dynbench.protocols.event_split import EventSplit, split_events
+from dynbench.ranges import Count, CountOrZero, Dropout, Seed, Share
 from dynbench.sampling.negatives import STRATEGIES, Strategy, batch_negatives
 from dynbench.sampling.one_vs_many import OneVersusMany
 
@@ -101,23 +102,23 @@ class TemporalEvents(Protocol):
     def __init__(
         self,
         *,
-        validation: float = 0.15,
-        test: float = 0.15,
-        hold_out: float = 0.1,
-        hold_out_seed: int = 2020,
+        validation: Dropout = 0.15,
+        test: Dropout = 0.15,
+        hold_out: Dropout = 0.1,
+        hold_out_seed: Seed = 2020,
         hold_out_order: Literal["cpython_set", "sorted"] = "cpython_set",
-        batch: int = 200,
+        batch: Count = 200,
         strategies: list | None = None,
         nodes: list | None = None,
         others: Literal["seen", "written"] = "seen",
-        negative_seed: int = 0,
+        negative_seed: Seed = 0,
         aggregate: Literal["per_batch", "per_time", "pooled"] = "per_batch",
-        ranking: int = 0,
-        ranking_historical: float = 0.5,
+        ranking: CountOrZero = 0,
+        ranking_historical: Share = 0.5,
         ranking_history: Literal["train", "past"] = "train",
         ranking_pool: Literal["dst_range", "dst_seen", "all_nodes"] = "dst_range",
         ranking_filter: Literal["source_time", "none"] = "source_time",
-        ranking_seed: int = 42,
+        ranking_seed: Seed = 42,
     ):
         if not (validation > 0 and test > 0 and validation + test < 1):
             raise ConfigError(

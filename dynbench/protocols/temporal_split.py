@@ -23,6 +23,7 @@ from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.links import FoldMetrics, PooledMetrics
 from dynbench.protocols.base import Protocol
+from dynbench.ranges import Count, Dropout, Seed
 from dynbench.sampling.pairs import PairIndex, draw_non_edges, redrawn
 
 # Kinds of queries in Block.groups; 0 stands for non-links.
@@ -43,7 +44,7 @@ class ChronologicalSplit(Protocol):
     asks = "score"
     validates = True
 
-    def __init__(self, *, validation: float = 0.15, test: float = 0.15, bins: int = 10):
+    def __init__(self, *, validation: Dropout = 0.15, test: Dropout = 0.15, bins: Count = 10):
         if not (validation > 0 and test > 0 and validation + test < 1):
             raise ConfigError(
                 f"protocol.validation={validation} and protocol.test={test} leave no part for one of training, "
@@ -128,15 +129,15 @@ class TemporalSplit(ChronologicalSplit):
     def __init__(
         self,
         *,
-        validation: float = 0.15,
-        test: float = 0.15,
+        validation: Dropout = 0.15,
+        test: Dropout = 0.15,
         links: Literal["all", "new", "repeated", "events"] = "all",
         negatives: Literal["uniform", "active", "source", "never"] = "uniform",
-        negative_seed: int | None = 42,
+        negative_seed: Seed | None = 42,
         empty_source: Literal["skip", "ask"] = "skip",
         source: Literal["previous", "cumulative", "target", "everything"] = "previous",
         order: Literal["time", "shuffled"] = "time",
-        bins: int = 10,
+        bins: Count = 10,
     ):
         super().__init__(validation=validation, test=test, bins=bins)
         self.links, self.negatives, self.negative_seed = links, negatives, negative_seed

@@ -15,6 +15,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.graph.facts import FactIndex
 from dynbench.metrics.ranks import RankMetrics, Ties
 from dynbench.protocols.base import Protocol
+from dynbench.ranges import CountOrZero
 
 FILTERS = ("static", "time")
 
@@ -58,7 +59,7 @@ class WindowedKG(Protocol):
         sides: Literal["both", "object", "subject"] = "both",
         ties: Literal["realistic", "optimistic", "pessimistic"] = "realistic",
         repeats: Literal["each", "once"] = "each",
-        validation_queries: int = 2000,
+        validation_queries: CountOrZero = 2000,
     ):
         self.history, self.sides, self.repeats = history, sides, repeats
         self.validation_queries = validation_queries

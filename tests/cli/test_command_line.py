@@ -272,6 +272,8 @@ MISTAKES = {
     "seed=first": "seed is 'first' (str); expected int",
     "seed=null": "seed must be set; it is null",
     "seed=-1": "seed is -1; it must be at least 0",
+    "model.dim=0": "model.dim is 0; it must be at least 1 and at most 65,536",
+    "data.nodes=1": "data.nodes is 1; it must be at least 2",
     "model=": "model= is unknown; choices: adamic_adar",
     "model=nlsm,bas": "sweep over them with -m",
     "data = enron": "'data' is not KEY=VALUE; leave no space around '='",

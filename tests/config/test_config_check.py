@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from dynbench.config.check import check, check_group, check_pair, resolved
 from dynbench.config.compose import choices, compose, default_choices, read_choice
 from dynbench.config.schema import BUDGETS
+from dynbench.config.source import read_class
 from dynbench.errors import ConfigError
 
 
@@ -239,6 +240,13 @@ def test_a_budget_of_another_name():
     config.budget.name = "huge"
     with pytest.raises(ConfigError, match=r"budget\.name is 'huge'; choose one of smoke, quick, paper"):
         resolved(config)
+
+
+@pytest.mark.parametrize("model", choices("model"))
+def test_quick_changes_the_amount_of_work_only(model):
+    quick, paper = (resolved(compose([f"model={model}", f"budget={name}"]))["model"] for name in ("quick", "paper"))
+    work = read_class(quick["_target_"]).attributes.get("work", frozenset())
+    assert {key for key in quick if quick[key] != paper[key]} <= work
 
 
 def test_values_of_every_budget_have_the_right_types():

@@ -25,6 +25,7 @@ from dynbench.graph.pairs import PairEvents
 from dynbench.graph.union import UnionGraph
 from dynbench.models.counting.neighborhood import add_link_counts, link_counts
 from dynbench.models.history import HistoryModel
+from dynbench.ranges import Share
 
 
 class DecayedCount(HistoryModel):
@@ -39,7 +40,7 @@ class DecayedCount(HistoryModel):
     version = 1
     needs = frozenset({"snapshots"})
 
-    def __init__(self, *, decay: float = 0.7, neighbor_weight: float = 0.05, degree_weight: float = 1e-6):
+    def __init__(self, *, decay: Share = 0.7, neighbor_weight: float = 0.05, degree_weight: float = 1e-6):
         self.decay, self.neighbor_weight, self.degree_weight = decay, neighbor_weight, degree_weight
 
     def count(self, history: TemporalGraph) -> None:

@@ -50,6 +50,7 @@ from dynbench.contract import Queries
 from dynbench.graph import TemporalGraph
 from dynbench.graph.facts import with_inverses
 from dynbench.models.history import HistoryModel
+from dynbench.ranges import NonNegative
 
 
 class FixedRecurrency(HistoryModel):
@@ -70,9 +71,9 @@ class FixedRecurrency(HistoryModel):
         self,
         *,
         past: Literal["decayed", "last", "none"] = "decayed",
-        past_weight: float = 0.99999,
-        frequency_weight: float = 0.00001,
-        decay: float = 1.0001,
+        past_weight: NonNegative = 0.99999,
+        frequency_weight: NonNegative = 0.00001,
+        decay: NonNegative = 1.0001,
     ):
         self.past, self.past_weight, self.frequency_weight, self.decay = past, past_weight, frequency_weight, decay
 

@@ -68,6 +68,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.models.counting.past_facts import Occurrences, Past
 from dynbench.models.counting.tuning import Tuner, ranges
 from dynbench.models.history import HistoryModel
+from dynbench.ranges import CountOrZero, NonNegative
 
 # Stands for a weight of one when it is used.
 _NEARLY_ONE = 0.99999
@@ -99,9 +100,9 @@ class Recurrency(HistoryModel):
         *,
         tuning: Literal["relation", "dataset", "none"] = "relation",
         ahead: Literal["one", "many"] = "many",
-        min_facts: int = 0,
-        decay: float = 1.0001,
-        past_weight: float = 0.99999,
+        min_facts: CountOrZero = 0,
+        decay: NonNegative = 1.0001,
+        past_weight: NonNegative = 0.99999,
     ):
         self.tuning, self.ahead, self.min_facts, self.untuned = tuning, ahead, min_facts, (decay, past_weight)
         self._decay = self._weight = np.zeros(0)

@@ -21,6 +21,7 @@ from dynbench.models.kg.activity import Activity
 from dynbench.models.kg.base import KnowledgeGraphModel, with_relations
 from dynbench.models.kg.batches import Asked, answer_loss
 from dynbench.nn.segments import mean_rows
+from dynbench.ranges import Count, NonNegative, Positive, Width
 
 
 class EntityState(NamedTuple):
@@ -99,20 +100,20 @@ class EventRNN(KnowledgeGraphModel):
     def __init__(
         self,
         *,
-        dim: int = 64,
-        relation_dim: int = 32,
-        decoder_dim: int = 200,
+        dim: Width = 64,
+        relation_dim: Width = 32,
+        decoder_dim: Width = 200,
         training: Literal["decoder_only", "joint"] = "decoder_only",
-        likelihood_epochs: int = 10,
-        epochs: int = 20,
-        facts_per_step: int = 1024,
-        window: int = 5,
-        samples: int = 5,
-        learning_rate: float = 0.0005,
-        decoder_learning_rate: float = 0.001,
-        clip: float = 1.0,
-        time_scale: float = 0.1,
-        patience: int = 5,
+        likelihood_epochs: Count = 10,
+        epochs: Count = 20,
+        facts_per_step: Count = 1024,
+        window: Count = 5,
+        samples: Count = 5,
+        learning_rate: Positive = 0.0005,
+        decoder_learning_rate: Positive = 0.001,
+        clip: Positive = 1.0,
+        time_scale: NonNegative = 0.1,
+        patience: Count = 5,
     ):
         super().__init__()
         self.dim, self.relation_dim, self.decoder_dim = dim, relation_dim, decoder_dim

@@ -93,6 +93,7 @@ from dynbench.models.kg.batches import Asked, FactBatches
 from dynbench.models.kg.event_encoder import Computed, EventEncoder, State
 from dynbench.models.kg.global_model import GlobalModel, GlobalTraining
 from dynbench.models.kg.rollout import generated
+from dynbench.ranges import Count, Dropout, NonNegative, Positive, Width
 
 
 class Lesson(NamedTuple):
@@ -160,25 +161,27 @@ class RENET(KnowledgeGraphModel):
         patience: Epochs without a better validation before training stops.
     """
 
+    work = frozenset({"epochs", "global_epochs", "latest_facts"})
+
     def __init__(
         self,
         *,
-        dim: int = 200,
+        dim: Width = 200,
         aggregator: Literal["mean", "attentive", "rgcn"] = "rgcn",
-        length: int = 10,
-        epochs: int = 20,
-        latest_facts: int | None = None,
-        batch_size: int = 1024,
-        learning_rate: float = 0.001,
-        weight_decay: float = 0.00001,
-        dropout: float = 0.5,
-        clip: float = 1.0,
-        relation_weight: float = 0.1,
-        global_epochs: int = 300,
-        global_steps: int = 16,
+        length: Count = 10,
+        epochs: Count = 20,
+        latest_facts: Count | None = None,
+        batch_size: Count = 1024,
+        learning_rate: Positive = 0.001,
+        weight_decay: NonNegative = 0.00001,
+        dropout: Dropout = 0.5,
+        clip: Positive = 1.0,
+        relation_weight: NonNegative = 0.1,
+        global_epochs: Count = 300,
+        global_steps: Count = 16,
         rollout: Literal["generated", "frozen"] = "generated",
-        rollout_size: int = 1000,
-        patience: int = 5,
+        rollout_size: Count = 1000,
+        patience: Count = 5,
     ):
         super().__init__()
         if dim < 2 or dim % 2:

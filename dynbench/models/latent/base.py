@@ -11,6 +11,7 @@ from dynbench.errors import require_positive
 from dynbench.models.gradient import GradientModel
 from dynbench.nn.random_walk import random_walk_kl
 from dynbench.nn.trajectory import EvolvedTrajectory
+from dynbench.ranges import NonNegative, Positive, Width
 
 
 class LatentSpace(GradientModel):
@@ -32,14 +33,14 @@ class LatentSpace(GradientModel):
     def __init__(
         self,
         *,
-        dim: int = 64,
-        kl_weight: float = 1.0,
-        learning_rate: float = 0.01,
-        node_wide: float = 10.0,
-        node_drift: float = 0.1,
-        matrix_wide: float = 10.0,
-        matrix_drift: float = 0.1,
-        start_scale: float = 0.1,
+        dim: Width = 64,
+        kl_weight: NonNegative = 1.0,
+        learning_rate: Positive = 0.01,
+        node_wide: Positive = 10.0,
+        node_drift: Positive = 0.1,
+        matrix_wide: Positive = 10.0,
+        matrix_drift: Positive = 0.1,
+        start_scale: NonNegative = 0.1,
         first_step_noise: bool = False,
         update_bias: float = 4.0,
     ):

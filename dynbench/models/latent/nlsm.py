@@ -66,6 +66,7 @@ from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
 from dynbench.models.latent.interaction import Interaction, interaction_terms, link_logits
+from dynbench.ranges import Count
 from dynbench.sampling.pairs import EdgeSampler
 
 
@@ -93,9 +94,9 @@ class NLSM(LatentSpace):
     def __init__(
         self,
         *,
-        epochs: int = 1000,
-        steps_per_epoch: int = 1,
-        edges_per_step: int | None = None,
+        epochs: Count = 1000,
+        steps_per_epoch: Count = 1,
+        edges_per_step: Count | None = None,
         weights: Literal["balanced", "unbiased", "none"] = "balanced",
         warm_start: bool = True,
         **settings,

@@ -95,6 +95,7 @@ from dynbench.errors import require_positive
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
 from dynbench.models.latent.interaction import Interaction, interaction_terms
+from dynbench.ranges import Count, NonNegative
 from dynbench.sampling.facts import Facts, FactSampler
 
 
@@ -149,12 +150,12 @@ class NLSMKG(LatentSpace):
     def __init__(
         self,
         *,
-        epochs: int = 2000,
-        window: int = 5,
-        positions: int | None = None,
-        facts_per_step: int | None = None,
-        negatives: int = 64,
-        matrix_start_scale: float = 0.1,
+        epochs: Count = 2000,
+        window: Count = 5,
+        positions: Count | None = None,
+        facts_per_step: Count | None = None,
+        negatives: Count = 64,
+        matrix_start_scale: NonNegative = 0.1,
         **settings,
     ):
         super().__init__(**settings)

@@ -66,6 +66,8 @@ class DynamicSampler(FeatureSampler):
         **settings: Those of :class:`~dynbench.models.latent_features.base.FeatureSampler`.
     """
 
+    work = frozenset({"burn_in", "sweeps", "keep_every", "draws"})
+
     def __init__(self, *, features: Width, warm_start: bool = True, warm_burn_in: CountOrZero = 0, **settings):
         super().__init__(**settings)
         self.features, self.warm_start, self.warm_burn_in = features, warm_start, warm_burn_in

@@ -65,6 +65,8 @@ class LFRM(FeatureSampler):
         **settings: Those of :class:`~dynbench.models.latent_features.base.FeatureSampler`.
     """
 
+    work = frozenset({"burn_in", "sweeps", "keep_every"})
+
     def __init__(
         self,
         *,

@@ -19,6 +19,7 @@ from dynbench.models.gradient import GradientModel
 from dynbench.models.history import KnownEvents
 from dynbench.nn.graph_conv import Edges, GCNConv, both_ways
 from dynbench.nn.pair_decoders import PairDecoder
+from dynbench.ranges import Count, Dropout, NonNegative, Positive, Width
 from dynbench.sampling.pairs import PairIndex, draw_unlinked
 
 
@@ -64,13 +65,13 @@ class SnapshotLinkModel(KnownEvents, GradientModel):
     def __init__(
         self,
         *,
-        dim: int = 64,
-        hidden: int = 64,
-        dropout: float = 0.5,
-        learning_rate: float = 0.01,
-        weight_decay: float = 5e-4,
-        epochs: int = 50,
-        patience: int = 10,
+        dim: Width = 64,
+        hidden: Width = 64,
+        dropout: Dropout = 0.5,
+        learning_rate: Positive = 0.01,
+        weight_decay: NonNegative = 5e-4,
+        epochs: Count = 50,
+        patience: Count = 10,
         message_passing: Literal["undirected", "directed"] = "undirected",
     ):
         super().__init__()

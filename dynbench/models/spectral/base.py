@@ -6,6 +6,7 @@ from typing import Literal
 
 from dynbench.errors import ConfigError
 from dynbench.models.embedding import SnapshotEmbedding
+from dynbench.ranges import Positive, Width
 
 Solver = Literal["auto", "dense", "sparse"]
 
@@ -25,7 +26,9 @@ class SpectralModel(SnapshotEmbedding):
 
     draws = False
 
-    def __init__(self, *, dim: int = 16, solver: Literal["auto", "dense", "sparse"] = "auto", tolerance: float = 1e-6):
+    def __init__(
+        self, *, dim: Width = 16, solver: Literal["auto", "dense", "sparse"] = "auto", tolerance: Positive = 1e-6
+    ):
         super().__init__(dim=dim)
         self.solver, self.tolerance = solver, tolerance
 

@@ -43,6 +43,7 @@ from dynbench.errors import RunError
 from dynbench.models.spectral.base import Solver, SpectralModel, is_dense, require_nodes
 from dynbench.models.spectral.eigen import dense_eigenpairs, eigenpairs, with_fixed_signs
 from dynbench.models.spectral.snapshots import degrees, inverse_root, with_dtype
+from dynbench.ranges import NonNegative
 
 # Of the release's low-rank approximation and of the noise it fills dimensions with.
 _RANK, _NOISE = 32, 0.1
@@ -64,7 +65,7 @@ class TempCut(SpectralModel):
         self,
         *,
         weights: Literal["plain", "normalized"] = "plain",
-        coupling: float = 1.0,
+        coupling: NonNegative = 1.0,
         variant: Literal["cut", "printed"] = "cut",
         **settings,
     ):

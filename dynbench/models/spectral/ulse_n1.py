@@ -44,6 +44,7 @@ from dynbench.models.spectral.base import Solver, SpectralModel, require_nodes
 from dynbench.models.spectral.eigen import Eigenpairs
 from dynbench.models.spectral.snapshots import degrees, inverse_root
 from dynbench.models.spectral.unfolding import Unfolding, anchor, left_singular, project
+from dynbench.ranges import CountOrZero, NonNegative
 
 
 class ULSEN1(SpectralModel):
@@ -56,7 +57,7 @@ class ULSEN1(SpectralModel):
         **settings: Those of :class:`~dynbench.models.spectral.base.SpectralModel`.
     """
 
-    def __init__(self, *, regularizer: float = 0.1, drop: int = 1, corrected: bool = True, **settings):
+    def __init__(self, *, regularizer: NonNegative = 0.1, drop: CountOrZero = 1, corrected: bool = True, **settings):
         super().__init__(**settings)
         self.regularizer, self.drop, self.corrected = regularizer, drop, corrected
 

@@ -35,6 +35,7 @@ from scipy import sparse
 from dynbench.models.spectral.base import Solver, SpectralModel, require_nodes
 from dynbench.models.spectral.snapshots import degrees, inverse_root
 from dynbench.models.spectral.unfolding import Unfolding, anchor, left_singular, project
+from dynbench.ranges import NonNegative
 
 
 class ULSEN2(SpectralModel):
@@ -45,7 +46,7 @@ class ULSEN2(SpectralModel):
         **settings: Those of :class:`~dynbench.models.spectral.base.SpectralModel`.
     """
 
-    def __init__(self, *, regularizer: float = 0.1, **settings):
+    def __init__(self, *, regularizer: NonNegative = 0.1, **settings):
         super().__init__(**settings)
         self.regularizer = regularizer
 

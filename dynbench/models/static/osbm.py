@@ -69,6 +69,7 @@ class OSBM(Model):
     answers = frozenset({"score", "embed"})
     scale = "logit"
     needs = frozenset({"snapshots", "undirected"})
+    work = frozenset({"sweeps"})
 
     def __init__(
         self,

@@ -127,6 +127,7 @@ class SBM(Model):
     answers = frozenset({"score", "embed"})
     scale = "logit"
     needs = frozenset({"snapshots", "undirected"})
+    work = frozenset({"starts"})
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from dynbench.models.gradient import GradientModel
 from dynbench.models.stream.known import Known, widths
 from dynbench.nn.merge import Merge
 from dynbench.nn.time_encoding import TimeEncoding
+from dynbench.ranges import Count, Dropout, Positive, Width
 
 
 class StreamModel(GradientModel):
@@ -54,14 +55,14 @@ class StreamModel(GradientModel):
     def __init__(
         self,
         *,
-        node_dim: int = 172,
-        edge_dim: int = 172,
-        time_dim: int = 100,
-        dropout: float = 0.1,
-        learning_rate: float = 1e-4,
-        batch_size: int = 200,
-        epochs: int = 100,
-        patience: int = 20,
+        node_dim: Width = 172,
+        edge_dim: Width = 172,
+        time_dim: Width = 100,
+        dropout: Dropout = 0.1,
+        learning_rate: Positive = 1e-4,
+        batch_size: Count = 200,
+        epochs: Count = 100,
+        patience: Count = 20,
     ):
         super().__init__()
         for name, least in {"batch_size": 1, "epochs": 0, "node_dim": 1, "edge_dim": 1, "time_dim": 1}.items():

@@ -43,6 +43,7 @@ from dynbench.nn.co_occurrence import co_occurrences
 from dynbench.nn.parts import PartLinear
 from dynbench.nn.short_lstm import ShortBiLSTM
 from dynbench.nn.transformer import Packing, PostNormBlock
+from dynbench.ranges import Count, Width
 
 
 class Walks(NamedTuple):
@@ -80,9 +81,9 @@ class CAWN(PairModel):
     def __init__(
         self,
         *,
-        walks: int = 32,
-        heads: int = 8,
-        position_dim: int = 172,
+        walks: Count = 32,
+        heads: Count = 8,
+        position_dim: Width = 172,
         sampling: Literal["recent", "uniform", "time_weighted"] = "time_weighted",
         **settings: Any,
     ):

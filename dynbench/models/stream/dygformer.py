@@ -42,6 +42,7 @@ from dynbench.models.stream.base import PairModel
 from dynbench.models.stream.channels import Channel
 from dynbench.nn.co_occurrence import co_occurrences
 from dynbench.nn.transformer import Packing, PreNormBlock
+from dynbench.ranges import Count, Width
 
 
 class Sequences(NamedTuple):
@@ -77,11 +78,11 @@ class DyGFormer(PairModel):
     def __init__(
         self,
         *,
-        length: int = 32,
-        patch: int = 1,
-        layers: int = 2,
-        heads: int = 2,
-        channel: int = 50,
+        length: Count = 32,
+        patch: Count = 1,
+        layers: Count = 2,
+        heads: Count = 2,
+        channel: Width = 50,
         pad: Literal["masked", "batch_max", "fixed"] = "masked",
         **settings: Any,
     ):

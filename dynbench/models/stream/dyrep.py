@@ -35,6 +35,7 @@ from torch import Tensor
 from dynbench.models.stream.base import distinct
 from dynbench.models.stream.layers import TreeAttention
 from dynbench.models.stream.memory import MemoryModel
+from dynbench.ranges import Count
 
 
 class DyRep(MemoryModel):
@@ -51,9 +52,9 @@ class DyRep(MemoryModel):
     def __init__(
         self,
         *,
-        neighbors: int = 10,
-        layers: int = 1,
-        heads: int = 2,
+        neighbors: Count = 10,
+        layers: Count = 1,
+        heads: Count = 2,
         sampling: Literal["recent", "uniform", "time_weighted"] = "recent",
         **settings: Any,
     ):

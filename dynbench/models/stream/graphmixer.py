@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from dynbench.models.stream.base import NodeModel
 from dynbench.nn.mixer import MixerBlock
 from dynbench.nn.parts import PartLinear
+from dynbench.ranges import Count, Dropout
 
 
 class GraphMixer(NodeModel):
@@ -58,11 +59,11 @@ class GraphMixer(NodeModel):
     def __init__(
         self,
         *,
-        neighbors: int = 20,
-        layers: int = 2,
-        gap: int = 2000,
+        neighbors: Count = 20,
+        layers: Count = 2,
+        gap: Count = 2000,
         sampling: Literal["recent", "uniform", "time_weighted"] = "recent",
-        dropout: float = 0.5,
+        dropout: Dropout = 0.5,
         **settings: Any,
     ):
         super().__init__(dropout=dropout, **settings)

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from dynbench.models.stream.base import PairModel
 from dynbench.models.stream.channels import Channel
 from dynbench.nn.transformer import Packing, PostNormBlock
+from dynbench.ranges import Count
 
 
 class TCL(PairModel):
@@ -54,9 +55,9 @@ class TCL(PairModel):
     def __init__(
         self,
         *,
-        neighbors: int = 20,
-        layers: int = 2,
-        heads: int = 2,
+        neighbors: Count = 20,
+        layers: Count = 2,
+        heads: Count = 2,
         sampling: Literal["recent", "uniform", "time_weighted"] = "recent",
         **settings: Any,
     ):

@@ -40,6 +40,7 @@ from torch import Tensor
 
 from dynbench.models.stream.base import NodeModel
 from dynbench.models.stream.layers import TreeAttention
+from dynbench.ranges import Count
 
 
 class TGAT(NodeModel):
@@ -56,9 +57,9 @@ class TGAT(NodeModel):
     def __init__(
         self,
         *,
-        neighbors: int = 20,
-        layers: int = 2,
-        heads: int = 2,
+        neighbors: Count = 20,
+        layers: Count = 2,
+        heads: Count = 2,
         sampling: Literal["recent", "uniform", "time_weighted"] = "recent",
         **settings: Any,
     ):

@@ -40,6 +40,7 @@ from torch import Tensor
 
 from dynbench.models.stream.layers import TreeAttention
 from dynbench.models.stream.memory import MemoryModel
+from dynbench.ranges import Count
 
 
 class TGN(MemoryModel):
@@ -58,9 +59,9 @@ class TGN(MemoryModel):
     def __init__(
         self,
         *,
-        neighbors: int = 10,
-        layers: int = 1,
-        heads: int = 2,
+        neighbors: Count = 10,
+        layers: Count = 1,
+        heads: Count = 2,
         sampling: Literal["recent", "uniform", "time_weighted"] = "recent",
         **settings: Any,
     ):
