@@ -331,7 +331,6 @@ def test_ctrl_c_while_composing(command, moment):
 LATE_MISTAKES = {
     ("trainer=gpu",): "torch sees 0",
     ("trainer.strategy=telepathy",): "Lightning refuses the trainer's settings",
-    ("model.dim=0",): "dim=0 must be greater than 0",
     ("model.learning_rate=1e30", "model.epochs=60"): "the loss is",
 }
 

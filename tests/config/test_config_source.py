@@ -150,7 +150,8 @@ def test_inheritance_across_modules(source):
 def test_settings_that_are_passed_on():
     bas, nlsm = (read_class(f"dynbench.models.latent.{name}") for name in ("bas.BAS", "nlsm.NLSM"))
     assert set(bas.parameters) == {*nlsm.parameters, "coupled"}
-    assert bas.parameters["edges_per_step"] == Parameter((int,), nullable=True)
+    inherited = bas.parameters["edges_per_step"]
+    assert (inherited.types, inherited.nullable, inherited.rules) == ((int,), True, (Range(1, 1_000_000_000),))
     assert answers(bas) == answers(nlsm) == {"score", "embed"}
     assert bas.module_docstring.startswith("BAS:")
 
