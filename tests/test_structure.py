@@ -29,9 +29,11 @@ FORBIDDEN = {
     "dynbench.engine.trainer": ("models", "protocols", "metrics", "data", "engine.loop", "config", "records",
                                 "reporting"),
     "dynbench.reporting": ("models", "protocols", "engine", "graph", "nn", "sampling"),
+    "dynbench.api": ("models", "protocols", "metrics", "engine", "nn", "sampling", "cli"),
     "dynbench.config": ("models", "protocols", "metrics", "engine", "graph", "data", "reporting", "records"),
 }  # fmt: skip
 LIGHT = (
+    "dynbench.api.results",
     "dynbench.config",
     "dynbench.records",
     "dynbench.reporting",
@@ -77,7 +79,7 @@ def test_the_graph_stands_alone():
 
 def test_only_the_command_line_imports_the_runner():
     allowed = {
-        "runner": {"dynbench.cli"},
+        "runner": {"dynbench.cli", "dynbench.api.running"},
         "engine.session": {"dynbench.runner", "dynbench.testing.stage"},
         "engine.loop": {"dynbench.engine.session", "dynbench.testing.stage", "dynbench.testing.stories"},
     }

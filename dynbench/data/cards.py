@@ -43,3 +43,13 @@ def build(card: dict[str, Any], where: Locations, **settings: Any) -> Dataset:
     values = {**card, **settings}
     module, _, name = values.pop("_target_").rpartition(".")
     return getattr(importlib.import_module(module), name)(**values, where=where)
+
+
+def build_settings(values: dict[str, Any], where: Locations) -> Dataset:
+    """Turn the checked settings of a dataset into one; keys that its class does not take only describe it."""
+    from dynbench.config.source import read_class
+
+    accepted = read_class(values["_target_"]).parameters
+    kept = {key: value for key, value in values.items() if key in accepted}
+    module, _, name = values["_target_"].rpartition(".")
+    return getattr(importlib.import_module(module), name)(**kept, **({"where": where} if "where" in accepted else {}))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import math
 import os
@@ -28,6 +29,10 @@ from dynbench.errors import DataError
 _EVENT_FIELDS = ("src", "dst", "time", "relation", "weight", "edge_features", "ids")
 _NODE_FIELDS = ("node_features", "node_labels")
 _TENSORS = (*_EVENT_FIELDS, *_NODE_FIELDS, "unknown")
+# Stands above this module, and is imported where it is used.
+_CONVERT = "dynbench.graph.convert"
+# For people; no part of what is compared, summed or stored.
+_NAMES = ("node_names", "relation_names")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,7 @@ class TemporalGraph:
         unknown: ``(2, U) long`` pairs of which the graph does not say whether they are linked, or ``None``.
         ids: ``(E,) long`` global numbers of the events, kept by every cut: rows of what is stored per event elsewhere.
             Counted from 0 in the order of time when omitted, and neither stored nor part of the checksum.
+        node_names, relation_names: What the numbers stand for, or ``None``; not stored nor part of the checksum either.
     """
 
     src: Tensor
@@ -75,6 +81,8 @@ class TemporalGraph:
     split: tuple[float, float] | None = None
     unknown: Tensor | None = None
     ids: Tensor | None = None
+    node_names: tuple[str, ...] | None = None
+    relation_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.ids is None:
@@ -232,10 +240,54 @@ class TemporalGraph:
             seen.scatter_reduce_(0, ends, self.time, "amin")
         return seen
 
+    def named(self, names: tuple[str, ...]) -> TemporalGraph:
+        """The same graph with a name for each node."""
+        if len(names) != self.num_nodes:
+            raise DataError(f"{len(names)} names for {self.num_nodes} nodes")
+        return dataclasses.replace(self, node_names=names)
+
+    def with_nodes(self, features=None, labels=None) -> TemporalGraph:
+        """The same graph with features or classes of its nodes, a row or an entry for each."""
+        given = {"node_features": (features, torch.float32), "node_labels": (labels, torch.long)}
+        fields = {name: torch.as_tensor(v, dtype=kind) for name, (v, kind) in given.items() if v is not None}
+        for name, values in fields.items():
+            if self.num_nodes not in (len(values), values.shape[-1] if name == "node_labels" else -1):
+                raise DataError(f"'{name}' has {len(values)} entries for {self.num_nodes} nodes")
+        return dataclasses.replace(self, **fields)
+
     def to(self, device: torch.device | str) -> TemporalGraph:
         """The same graph with every tensor on ``device``."""
         fields = {name: getattr(self, name) for name in _TENSORS}
         return dataclasses.replace(self, **{k: v.to(device) for k, v in fields.items() if v is not None})
+
+    # ---- other libraries ----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pandas(cls, frame, src="src", dst="dst", time="time", **fields) -> TemporalGraph:
+        """A graph from a data frame, see :func:`dynbench.graph.convert.from_pandas`."""
+        return importlib.import_module(_CONVERT).from_pandas(frame, src, dst, time, **fields)
+
+    @classmethod
+    def from_networkx(cls, graph, **fields) -> TemporalGraph:
+        """A graph from NetworkX, see :func:`dynbench.graph.convert.from_networkx`."""
+        return importlib.import_module(_CONVERT).from_networkx(graph, **fields)
+
+    @classmethod
+    def from_pyg(cls, data, **fields) -> TemporalGraph:
+        """A graph from PyTorch Geometric, see :func:`dynbench.graph.convert.from_pyg`."""
+        return importlib.import_module(_CONVERT).from_pyg(data, **fields)
+
+    def to_pandas(self, names: bool = True, dates: bool = False):
+        """A row per event, see :func:`dynbench.graph.convert.to_pandas`."""
+        return importlib.import_module(_CONVERT).to_pandas(self, names, dates)
+
+    def to_networkx(self, names: bool = True):
+        """A multigraph with an edge per event."""
+        return importlib.import_module(_CONVERT).to_networkx(self, names)
+
+    def to_pyg(self):
+        """PyTorch Geometric's ``TemporalData``."""
+        return importlib.import_module(_CONVERT).to_pyg(self)
 
     # ---- storage ------------------------------------------------------------------------------------------
 
@@ -273,7 +325,8 @@ class TemporalGraph:
         return {name: value.cpu().numpy() for name, value in fields.items() if value is not None}
 
     def _values(self) -> dict:
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _TENSORS}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values = {name: value for name, value in values.items() if name not in (*_TENSORS, *_NAMES)}
         if self.split is None:
             del values["split"]  # so that graphs without parts keep the checksum that they have in older records
         return values

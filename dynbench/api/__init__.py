@@ -1,0 +1,1 @@
+"""dynbench from Python: what ``import dynbench`` offers, see there."""
