@@ -76,7 +76,8 @@ class Block:
         queries: What the model is asked; may be none, and then the block only reveals.
         answers: ``(Q,)`` the truth: 0/1 labels, or the true targets of a ranking; ``(T, N)`` classes of all nodes.
         support: Further labelled queries of the same step for the readout (a logistic regression on embeddings, say).
-        reveal: Events that the model may observe after it answered, or ``None``.
+        reveal: Events that the model may observe after it answered, or ``None``. Those of weight 0 happened, and are
+            not to be written to a memory.
         groups: ``(Q,) long`` kind of each query, for results by kind; the exam's metric knows what they mean.
         fold: Whether the answers count as ``validation`` or as ``test`` ones, for metrics that need both.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from reference import stream_slow as slow
@@ -31,6 +33,8 @@ def tiny(features: str = "none", events: int = 40, whole: bool = True) -> Tempor
     if features == "both":
         given["node_features"] = torch.randn(NODES, 5, generator=generator)
         given["edge_features"] = torch.randn(events, 3, generator=generator)
+    if features == "weights":
+        given["weight"] = (torch.arange(events) % 3).float()
     return TemporalGraph.from_events(src, dst, time if whole else time / 7.0, NODES, **given)
 
 
@@ -143,11 +147,11 @@ WITH_MEMORY = {
 }
 
 
-@pytest.mark.parametrize("features", ["none", "both"])
+@pytest.mark.parametrize("features", ["none", "both", "weights"])
 @pytest.mark.parametrize("name", WITH_MEMORY)
 def test_models_with_memory_do_what_their_equations_say(name, features):
     kind, slow_logit, about, settings = WITH_MEMORY[name]
-    graph = tiny(features, whole=features == "none")
+    graph = tiny(features, whole=features != "both")
     model = fitted(kind, graph, **settings)
     if kind is JODIE:
         model.prepare(graph)
@@ -184,6 +188,32 @@ def test_the_latest_event_of_a_batch_leaves_the_message():
     assert model.memory.sent.tolist() == [0, 5, 5, 0]
     assert model.memory.row.tolist() == [1, 2, 2, 0]
     assert model.memory.waiting.tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("name", WITH_MEMORY)
+def test_events_of_no_weight_are_neighbours_and_are_not_remembered(name):
+    """Exams about new nodes reveal all other events so."""
+    kind, *_, settings = WITH_MEMORY[name]
+    graph, asked = tiny(), torch.arange(16, 40) % 2 == 0
+    model = fitted(kind, graph, **settings)
+
+    def told(rest: TemporalGraph) -> None:
+        model.condition(graph.events(0, 16))
+        batch = len(rest) // 4
+        for start in range(0, len(rest), batch):
+            model.observe(rest.events(start, start + batch))
+        model._write()
+
+    late = graph.events(16, 40)
+    told(replace(late, weight=asked.float()))
+    seen, degree = model.memory.copy(), model.known.index.degree_before(torch.arange(6), graph.time[-1:].expand(6))
+    told(late.subset(asked))
+    if name != "dyrep":  # whose messages tell about neighbours, too
+        assert all(torch.equal(part, getattr(seen, key)) for key, part in model.memory.parts().items())
+    fewer = model.known.index.degree_before(torch.arange(6), graph.time[-1:].expand(6))
+    assert int((degree - fewer).sum()) >= 12
+    told(late)
+    assert not torch.equal(model.memory.vectors, seen.vectors)
 
 
 @pytest.mark.parametrize("name", WITH_MEMORY)

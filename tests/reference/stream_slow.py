@@ -132,9 +132,15 @@ class Remembering(Stream):
         return tree(self, self.start, node, time, len(self.model.tree.attention))
 
     def take_in(self, first: int, stop: int, about) -> None:
-        """Write the messages of a batch's nodes, then leave those of its events, a later one over an earlier one."""
+        """Write the messages of a batch's nodes, then leave those of its events, a later one over an earlier one.
+
+        Events of weight 0 neither write nor leave any.
+        """
+        weight = self.graph.weight
         events = [
-            (*(p[i].item() for p in (self.graph.src, self.graph.dst, self.graph.time)), i) for i in range(first, stop)
+            (*(p[i].item() for p in (self.graph.src, self.graph.dst, self.graph.time)), i)
+            for i in range(first, stop)
+            if weight is None or weight[i] != 0
         ]
         with torch.no_grad():
             told = {(node, time): about(self, node, time) for u, v, time, _ in events for node in (u, v)}
