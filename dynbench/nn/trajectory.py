@@ -52,7 +52,14 @@ class EvolvedTrajectory(nn.Module):
         Returns:
             Means and log-variances, each ``(steps, n, dim)``.
         """
-        state = self.start if rows is None else self.start.index_select(1, rows)
+        return self.unroll(self.rows(steps, rows), steps)
+
+    def rows(self, steps: int, rows: Tensor | None = None) -> Tensor:
+        """``(..., n, dim)`` what the trajectories of some rows follow from; :meth:`unroll` may be given parts of it."""
+        return self.start if rows is None else self.start.index_select(1, rows)
+
+    def unroll(self, state: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Means and log-variances that follow from :meth:`rows`."""
         states = [state]
         for _ in range(steps - 1):
             state = _advance(state, self.weight, self.bias, self.candidate_bias)
@@ -99,8 +106,16 @@ class FreeTrajectory(nn.Module):
 
     def forward(self, steps: int, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As :meth:`EvolvedTrajectory.forward`."""
+        return self.unroll(self.rows(steps, rows), steps)
+
+    def rows(self, steps: int, rows: Tensor | None = None) -> Tensor:
+        """As :meth:`EvolvedTrajectory.rows`."""
         table = self.table[:, :steps]
-        mean, log_variance = (table if rows is None else table.index_select(2, rows)).unbind(0)
+        return table if rows is None else table.index_select(2, rows)
+
+    def unroll(self, table: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """As :meth:`EvolvedTrajectory.unroll`."""
+        mean, log_variance = table.unbind(0)
         return mean, log_variance
 
     def forecast(self, steps: int, ahead: int) -> Tensor:

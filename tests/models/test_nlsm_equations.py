@@ -13,6 +13,7 @@ from reference import latent_slow as slow
 from dynbench.contract import Queries
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
+from dynbench.models.latent import base
 from dynbench.models.latent.bas import BAS
 from dynbench.models.latent.interaction import Interaction, interaction_terms, link_logits
 from dynbench.models.latent.nlsm import NLSM
@@ -178,6 +179,21 @@ def test_loss_of_free_parameters(coupled):
         model.kl_weight = 1.0
     torch.manual_seed(3)
     assert model.training_step(0, 0).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [NLSM, BAS])
+def test_many_nodes_are_unrolled_in_parts(monkeypatch, kind):
+    found = []
+    for whole, part in ((4096, 1024), (3, 2)):
+        monkeypatch.setattr(base, "_WHOLE", whole)
+        monkeypatch.setattr(base, "_PART", part)
+        model, _ = ready(kind)
+        torch.manual_seed(3)
+        loss = model.training_step(0, 0)
+        loss.backward()
+        found.append([loss.detach(), *(parameter.grad for parameter in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_the_first_step_takes_its_mean():

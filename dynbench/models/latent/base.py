@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from dynbench.errors import require_positive
 from dynbench.models.gradient import GradientModel
 from dynbench.nn.random_walk import random_walk_kl
 from dynbench.nn.trajectory import EvolvedTrajectory
 from dynbench.ranges import NonNegative, Positive, Width
+
+# Nodes up to which trajectories are kept whole, and nodes in a part beyond.
+_WHOLE, _PART = 4096, 1024
 
 
 class LatentSpace(GradientModel):
@@ -60,11 +65,46 @@ class LatentSpace(GradientModel):
 
     def sample(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """One reparametrised sample; the first step is its mean unless ``first_step_noise``."""
-        noise = torch.randn_like(mean)
+        return _shifted(mean, log_variance, self.noise(mean.shape))
+
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """Standard normal draws for a sample; zeros at the first step unless ``first_step_noise``."""
+        noise = torch.randn(shape, device=self.device)
         if not self.first_step_noise:
             noise[0] = 0
-        return torch.addcmul(mean, noise, torch.exp(0.5 * log_variance))
+        return noise
+
+    def sampled_attributes(self, steps: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """A sample of the attribute vectors of some nodes, and the divergence of their posterior from the prior.
+
+        Many nodes are unrolled a part at a time, and once more when gradients are taken: kept whole, all that lies
+        between a start and a sample costs more time in memory than its arithmetic, and gigabytes.
+
+        Args:
+            steps: Snapshots.
+            rows: ``(n,) long`` nodes.
+
+        Returns:
+            ``(steps, n, K)`` vectors z, and a scalar.
+        """
+        start, noise = self.nodes.rows(steps, rows), self.noise((steps, len(rows), self.dim))
+        if len(rows) <= _WHOLE:
+            return self._attributes(start, noise, steps)
+        parts = [
+            checkpoint(self._attributes, part, draws, steps, use_reentrant=False, preserve_rng_state=False)
+            for part, draws in zip(start.split(_PART, dim=-2), noise.split(_PART, dim=1), strict=True)
+        ]
+        vectors, divergences = zip(*parts, strict=True)
+        return torch.cat(vectors, dim=1), torch.stack(divergences).sum()
+
+    def _attributes(self, start: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        posterior = self.nodes.unroll(start, steps)
+        return torch.sigmoid(_shifted(*posterior, noise)), self.kl(*posterior, *self.node_prior).sum()
 
     def kl(self, mean: Tensor, log_variance: Tensor, wide: float, drift: float) -> Tensor:
         """Divergence of a posterior from a random-walk prior, per row."""
         return random_walk_kl(mean, log_variance, wide, drift)
+
+
+def _shifted(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    return torch.addcmul(mean, noise, torch.exp(0.5 * log_variance))

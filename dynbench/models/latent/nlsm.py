@@ -135,12 +135,13 @@ class NLSM(LatentSpace):
         place = torch.empty(self.sampler.num_nodes, dtype=torch.long, device=rows.device)
         place[rows] = torch.arange(len(rows), device=rows.device)
 
-        nodes, matrices = self.nodes(self.sampler.num_steps, rows), self.matrices(self.sampler.num_steps)
-        z, terms = torch.sigmoid(self.sample(*nodes)), interaction_terms(self.sample(*matrices))
+        z, divergence = self.sampled_attributes(self.sampler.num_steps, rows)
+        matrices = self.matrices(self.sampler.num_steps)
+        terms = interaction_terms(self.sample(*matrices))
         step, src, dst, linked, weight = self.share(*pairs)  # devices share the pairs, not the KL
         eta = link_logits(z, terms, step, place[src], place[dst])
         likelihood = F.binary_cross_entropy_with_logits(eta, linked, weight, reduction="sum")
-        divergence = self.kl(*nodes, *self.node_prior).sum() + self.kl(*matrices, *self.matrix_prior).sum()
+        divergence = divergence + self.kl(*matrices, *self.matrix_prior).sum()
         return likelihood * self.world + self.kl_weight * divergence
 
     def condition(self, context: TemporalGraph) -> None:

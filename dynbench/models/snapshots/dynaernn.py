@@ -81,6 +81,8 @@ class DynAERNN(SnapshotModel):
         sampled_columns: Columns looked at in a step; all when ``None``.
     """
 
+    work = frozenset({"epochs", "warm_epochs"})
+
     def __init__(
         self,
         *,

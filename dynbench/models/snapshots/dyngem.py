@@ -82,6 +82,7 @@ class DynGEM(SnapshotModel):
     """
 
     learns = "context"
+    work = frozenset({"first_epochs", "epochs"})
 
     def __init__(
         self,

@@ -109,7 +109,7 @@ class DySAT(SnapshotModel):
     """
 
     selects = True
-    work = frozenset({"epochs", "judge_every", "patience"})
+    work = frozenset({"epochs", "walks", "length", "judge_every", "patience"})
 
     def __init__(
         self,
