@@ -47,6 +47,26 @@ def test_scores_of_all_pairs(name, directed):
     assert len(set(expected)) > 1
 
 
+def test_decayed_rows_hold_what_a_classifier_is_to_weigh():
+    graph, decay = tiny_graph("snapshots", False).before(5), 0.5
+    vectors = fitted("decayed_rows", graph, f"model.decay={decay}").embed(torch.tensor([2, 7])).double()
+    assert vectors.shape == (2, 20, 21)
+    for found, last in zip(vectors, (2, 4), strict=True):
+        count = torch.zeros(20, 20, dtype=torch.double)
+        for i, j, step in zip(graph.src.tolist(), graph.dst.tolist(), graph.time.tolist(), strict=True):
+            if step <= last and i != j:
+                count[i, j] += decay ** (last - step)
+                count[j, i] += decay ** (last - step)
+        for i, j in [(0, 1), (3, 5), (2, 2), (0, 19)]:
+            product, shared = found[i] * found[j], count[i] * count[j]
+            near = [k for k in range(20) if k not in (i, j)]
+            torch.testing.assert_close(product[near], shared[near], atol=1e-5, rtol=1e-5)
+            if i != j:
+                torch.testing.assert_close(product[[i, j]], count[i, j].expand(2), atol=1e-5, rtol=1e-5)
+            active = (1 + count[i].sum()).log() * (1 + count[j].sum()).log()
+            assert float(product[20]) == pytest.approx(float(active), rel=1e-5)
+
+
 def test_every_counting_model_has_a_reference():
     assert set(COUNTING) >= {"last_snapshot", "common_neighbors", "decayed_count", "preferential_attachment"}
     assert all(hasattr(History, name) for name in COUNTING)

@@ -1,0 +1,58 @@
+"""Decayed rows: a node's own recent links as its vector, for protocols that read vectors with a classifier.
+
+Paper:
+    None. Where a protocol fits a classifier to labelled pairs, systems are compared with it inside. What only counts
+    should have the same classifier and the same labels, too. This one has, and nothing of it is trained.
+
+Equations:
+    With the links A^(t) in {0, 1} of snapshot t = 1..T, without loops, C = sum over t of decay^(T - t) A^(t), d its row
+    sums and e_i the i-th unit vector::
+
+        x_i = [C_i + e_i | log(1 + d_i)]
+
+    A classifier on products x_i x_j sees C_ij (twice, at i and at j), each common neighbour by itself, and the product
+    of how active both nodes were; how much each of these counts is what it learns from its labels.
+
+Deviations:
+    None.
+
+Reproduction:
+    NLSM's Table 2, micro / macro AUC of the split of seed 0: Enron 82.5 / 81.4, UCI 87.9 / 90.4. On UCI that is above
+    every published system (DySAT 81.0 / 85.8, NLSM 86.2 / 88.9): most of it is the last entry, activity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dynbench.models.history import KnownEvents
+from dynbench.ranges import Share
+from dynbench.sampling.counts import count_matrices
+
+
+class DecayedRows(KnownEvents):
+    """Rows of decayed links.
+
+    Args:
+        decay: Factor per snapshot.
+    """
+
+    answers = frozenset({"embed"})
+    needs = frozenset({"snapshots", "undirected"})
+    draws = False
+
+    def __init__(self, *, decay: Share = 0.7):
+        self.decay = decay
+
+    def embed(self, times: Tensor) -> Tensor:
+        """``(T, N, N + 1)`` rows at snapshot indices, of all links up to there."""
+        known = self.known.to("cpu")
+        matrices, distinct = count_matrices(known, "binary", loops=False), {}
+        for time in {min(int(time), len(matrices) - 1) for time in times.tolist()}:
+            total = sum(self.decay ** (time - step) * matrices[step] for step in range(time + 1))
+            rows = total.toarray()
+            active = np.log1p(rows.sum(axis=1, keepdims=True))
+            distinct[time] = torch.from_numpy(np.hstack([rows + np.eye(len(rows), dtype=rows.dtype), active]))
+        return torch.stack([distinct[min(int(time), len(matrices) - 1)] for time in times.tolist()]).float()
