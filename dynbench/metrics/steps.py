@@ -44,11 +44,13 @@ class LinkMetrics(BlockMetric):
     Args:
         pooled: Whether to keep all scores for the micro metrics; for all-pairs protocols they are too many. Then a step
             is measured when the next one begins, and must come in one piece.
+        precise: Whether to keep scores as doubles. Those of a classifier of short vectors differ in places that single
+            precision drops.
     """
 
-    def __init__(self, pooled: bool = True):
+    def __init__(self, pooled: bool = True, precise: bool = False):
         super().__init__("scores", "labels", "steps", "measured")
-        self.pooled = pooled
+        self.pooled, self.precise = pooled, precise
 
     def update(self, block: Block, answer: Tensor) -> None:
         """Add the ``(Q,)`` scores of a block.
@@ -56,7 +58,7 @@ class LinkMetrics(BlockMetric):
         Raises:
             RunError: If a score is NaN or infinite.
         """
-        scores = answer.detach().float().cpu()
+        scores = answer.detach().cpu().to(torch.double if self.precise else torch.float)
         require_finite(scores, block.step)
         if not self.pooled and len(self.steps) and block.step not in self.steps[-1]:
             self._reduce()

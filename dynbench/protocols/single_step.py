@@ -101,7 +101,7 @@ class SingleStepClassifier(SingleStep):
         penalty: Inverse strength C of the classifier's L2 penalty.
     """
 
-    version = 1
+    version = 2
     asks = "embed"
     validates = True
     validation_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
@@ -125,7 +125,7 @@ class SingleStepClassifier(SingleStep):
 
         def exam(name: str, part: str, **more) -> Exam:
             blocks = [Block(target, *parts[part], support=parts["train"])] if len(parts[part][1]) else []
-            return Exam(name, lambda: blocks, LinkMetrics, self.readout, **more)
+            return Exam(name, lambda: blocks, partial(LinkMetrics, precise=True), self.readout, **more)
 
         # Validation is measured for every model, so that settings can be chosen by it and by nothing else.
         return [exam("", "test")], exam("validation", "validation", select=("macro_auc",))
@@ -145,12 +145,13 @@ def hadamard_scores(embedding: Tensor, support: tuple[Queries, Tensor], queries:
         penalty: Inverse strength of the L2 penalty, scikit-learn's C.
 
     Returns:
-        ``(Q,)`` log-odds.
+        ``(Q,) double`` log-odds.
     """
     known, labels = support
     features, wanted = ((embedding[q.src] * embedding[q.dst]).double().cpu().numpy() for q in (known, queries))
-    classifier = LogisticRegression(C=penalty, max_iter=2000).fit(features, labels.numpy())
-    return torch.from_numpy(classifier.decision_function(wanted)).float()
+    # The usual tolerance takes gradients of short vectors' products for none at all, and leaves all weights at zero.
+    classifier = LogisticRegression(C=penalty, tol=1e-8, max_iter=2000).fit(features, labels.numpy())
+    return torch.from_numpy(classifier.decision_function(wanted))
 
 
 class AllPairs(Protocol):

@@ -8,9 +8,10 @@ from exams import blocks_of, read, validation_of
 from reference import graphs_slow as slow
 from sklearn.linear_model import LogisticRegression
 
-from dynbench.contract import Queries
+from dynbench.contract import Block, Queries
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
+from dynbench.metrics.steps import LinkMetrics
 from dynbench.protocols.multi_step import MultiStep
 from dynbench.protocols.pairs import PairSplitter
 from dynbench.protocols.single_step import AllPairs, SingleStep, SingleStepClassifier, hadamard_scores
@@ -128,7 +129,7 @@ def test_the_read_out_is_logistic_regression_on_products(graph, penalty):
     wanted = [(embedding[i] * embedding[j]).tolist() for i, j, _ in asked(block)]
     expected = torch.tensor(by_hand.predict_proba(wanted)[:, 1])
     got = read(episode, block, embedding[None])
-    torch.testing.assert_close(torch.sigmoid(got.double()), expected, rtol=0, atol=2e-3)
+    torch.testing.assert_close(torch.sigmoid(got), expected, rtol=0, atol=1e-6)
     assert torch.equal(got, hadamard_scores(embedding, block.support, block.queries, penalty))
 
 
@@ -139,6 +140,22 @@ def test_scores_of_the_read_out_are_log_odds():
     wanted = Queries.pairs(torch.tensor([0, 0]), torch.tensor([0, 3]), 0)
     link, other = hadamard_scores(embedding, support, wanted, 1.0).tolist()
     assert link > 0 > other
+
+
+def test_the_read_out_tells_pairs_of_short_vectors_apart():
+    """Vectors that training has hardly moved are small; what little they say is heard."""
+    generator = torch.Generator().manual_seed(1)
+    embedding = torch.randn(40, 3, generator=generator)
+    src, dst = torch.combinations(torch.arange(40)).unbind(1)
+    linked = ((embedding[src] * embedding[dst]).sum(1) > 0).to(torch.int8)
+    half = torch.rand(len(src), generator=generator) < 0.5
+    support, wanted = (Queries.pairs(src[part], dst[part], 1) for part in (half, ~half))
+    found = []
+    for scale in (1.0, 1e-3):
+        metric, block = LinkMetrics(precise=True), Block(1, wanted, linked[~half], support=(support, linked[half]))
+        metric.update(block, SingleStepClassifier().readout(block, scale * embedding[None]))
+        found.append(metric.compute()["macro_auc"])
+    assert min(found) > 0.9
 
 
 # ---- all pairs --------------------------------------------------------------------------------------------

@@ -48,11 +48,13 @@ class DecayedRows(KnownEvents):
 
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, N + 1)`` rows at snapshot indices, of all links up to there."""
-        known = self.known.to("cpu")
-        matrices, distinct = count_matrices(known, "binary", loops=False), {}
-        for time in {min(int(time), len(matrices) - 1) for time in times.tolist()}:
-            total = sum(self.decay ** (time - step) * matrices[step] for step in range(time + 1))
-            rows = total.toarray()
-            active = np.log1p(rows.sum(axis=1, keepdims=True))
-            distinct[time] = torch.from_numpy(np.hstack([rows + np.eye(len(rows), dtype=rows.dtype), active]))
-        return torch.stack([distinct[min(int(time), len(matrices) - 1)] for time in times.tolist()]).float()
+        matrices = count_matrices(self.known.to("cpu"), "binary", loops=False)
+        size, last = self.known.num_nodes, len(matrices) - 1
+        vectors = torch.zeros(len(times), size, size + 1)
+        for found, time in zip(vectors, times.tolist(), strict=True):
+            time = min(int(time), last)
+            total = sum(self.decay ** (time - step) * matrices[step] for step in range(time + 1)).tocoo()
+            found[total.coords] = torch.from_numpy(total.data).float()
+            found[:, :size].diagonal().add_(1)
+            found[:, size] = torch.from_numpy(np.log1p(total.sum(axis=1)))
+        return vectors
