@@ -17,8 +17,7 @@ Deviations:
     None.
 
 Reproduction:
-    NLSM's Table 2, micro / macro AUC of the split of seed 0: Enron 82.5 / 81.4, UCI 87.9 / 90.4. On UCI that is above
-    every published system (DySAT 81.0 / 85.8, NLSM 86.2 / 88.9): most of it is the last entry, activity.
+    NLSM's Table 2, micro / macro AUC of 30 splits: Enron 83.2 / 82.3.
 """
 
 from __future__ import annotations
