@@ -191,7 +191,7 @@ def from_networkx(graph: Any, time: str | None = "time", weight: str | None = No
 
 
 def to_networkx(graph: TemporalGraph, names: bool = True) -> Any:
-    """A ``networkx`` multigraph: an edge per event with its ``time``, and ``weight`` and ``relation`` if there are any."""
+    """A ``networkx`` multigraph: an edge per event with ``time``, and perhaps ``weight`` and ``relation``."""
     import networkx
 
     made = networkx.MultiDiGraph() if graph.directed else networkx.MultiGraph()
