@@ -23,6 +23,7 @@ USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 
 # Words that are commands of their own, with the function that takes what follows them and returns an exit code.
 COMMANDS = {
+    "import": "dynbench.importing.command:main",
     "tables": "dynbench.reporting.make:main",
     "figures": "dynbench.reporting.make_figures:main",
 }

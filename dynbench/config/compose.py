@@ -30,6 +30,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if (folder / "config.yaml").is_file())
 PLUGINS = "DYNBENCH_PLUGINS"
 ENTRY_POINTS = "dynbench.plugins"
+# Below where one stands: datasets that were imported, each a folder with its card under conf/data/.
+DATASETS = "datasets"
 
 
 def program() -> list[str]:
@@ -77,8 +79,9 @@ def installed_plugins() -> tuple[Path, ...]:
 
 
 def homes() -> list[Path]:
-    """All folders of plug-ins, those named by the user first."""
-    return [*plugin_folders(), *installed_plugins()]
+    """All folders with YAML files of their own: those named by the user, installed ones, and imported datasets."""
+    imported = [path.parent.resolve() for path in sorted(Path(DATASETS).glob("*/conf"))]
+    return [*plugin_folders(), *installed_plugins(), *imported]
 
 
 def enable_plugins() -> list[str]:

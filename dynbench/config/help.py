@@ -27,12 +27,14 @@ _USAGE = {
     "model=nlsm data=enron model.dim=32": "change any setting",
     "-m model=nlsm,bas data=enron seed=0,1": "a sweep; finished runs are skipped",
     "model=nlsm data=uci --help": "the settings and the card of what is chosen",
+    "import FILE": "your own file of events becomes a dataset",
     "tables": "the papers' tables, measured beside published",
     "figures": "the papers' figures",
 }
 
 _MORE = """\
 your own
+  RUN import events.csv             a file of events: CSV, TSV, SNAP, JODIE, Parquet; then data=events
   data=custom data.path=FOLDER      a folder with edges.csv.gz (docs/data_format.md)
   DYNBENCH_DATA=FOLDER              where datasets lie; several, separated as in PATH
   DYNBENCH_PLUGINS=FOLDER           your models, datasets and tables (docs/add_a_model.md); an installed package

@@ -50,7 +50,7 @@ def test_readme_begins_with_the_two_commands_and_names_real_targets():
 
 def test_commands_choose_what_exists():
     """Every ``model=…``, ``data=…`` and so on in a command is a file, or belongs to the page's own example."""
-    own = {"mymodel", "mydata", "repeat", "dot", "last_only", "NAME"}
+    own = {"mymodel", "mydata", "repeat", "dot", "last_only", "mails", "NAME"}
     for page in PAGES:
         commands = re.findall(r"run\.py ([^\n`]*)", page.read_text(encoding="utf-8"))
         for group, names in re.findall(r"\b(model|data|protocol|budget|trainer|logger)=([\w,]+)", "\n".join(commands)):
