@@ -30,6 +30,8 @@ VERSIONED = ("data", "model", "protocol")
 _PRIVATE = frozenset(
     {"_target_", "name", "version", "card", "expected", "files", "native", "unavailable", "variants", "threads"}
 )
+# Where a run took place. The same run elsewhere differs by rounding and by draws; its record names the device.
+_PLACE = frozenset({"accelerator", "devices", "num_nodes", "strategy"})
 # Settings of a protocol that change what happens after the fit.
 _AFTER_FIT = ("context_settings", "validation_settings", "exam_settings")
 
@@ -120,7 +122,7 @@ def differing(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     parameters = _source(group, values).parameters
     found = {}
-    for key in sorted(set(values) & set(parameters) - _PRIVATE):
+    for key in sorted(set(values) & set(parameters) - _PRIVATE - _PLACE):
         value, default = plain(values[key]), parameters[key].default
         if default is UNKNOWN or _text(value) != _text(plain(default)):
             found[key] = value

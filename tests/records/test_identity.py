@@ -66,7 +66,8 @@ def test_identity_names_the_run():
 @pytest.mark.parametrize(
     "override",
     ["logger=csv", "force=true", "progress=true", "checkpoint_seconds=1", "results_dir=a", "work_dir=b", "data_dir=c",
-     "cache_dir=d", "offline=true", "data.card.title=Other", "budget.seeds=[4]"],
+     "cache_dir=d", "offline=true", "trainer=gpu", "trainer.devices=2", "trainer=ddp", "data.card.title=Other",
+     "budget.seeds=[4]"],
 )  # fmt: skip
 def test_what_moves_no_number_leaves_the_identity(override):
     assert identify(composed(override)) == identify(composed())
@@ -85,7 +86,8 @@ def other(value):
 def test_every_setting_that_moves_a_number_changes_the_identity(model):
     values = composed(f"model={model}")
     digests = [identify(values).digest]
-    without = ("_target_", "card", "expected", "files", "native", "variants", "threads")
+    without = ("_target_", "card", "expected", "files", "native", "variants", "threads", "accelerator", "devices",
+               "num_nodes", "strategy")  # fmt: skip
     for group in ("model", "protocol", "trainer", "data"):
         for key in [k for k in values[group] if k not in without and (group, k) != ("trainer", "name")]:
             changed = deepcopy(values)

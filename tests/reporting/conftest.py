@@ -42,7 +42,7 @@ class Data:
     def __init__(self, *, window: str | None = None, unavailable: str | None = None): ...
 
 class Trainer:
-    def __init__(self, *, devices: int = 1): ...
+    def __init__(self, *, precision: int = 1): ...
 """
 
 FILES = {
@@ -68,7 +68,7 @@ FILES = {
     "data/alpha": "{name: alpha, _target_: labclasses.Data, window: null}",
     "data/beta": "{name: beta, _target_: labclasses.Data, window: null}",
     "data/lost": "{name: lost, _target_: labclasses.Data, window: null, unavailable: nobody kept it}",
-    "trainer/cpu": "{name: cpu, _target_: labclasses.Trainer, devices: 1}",
+    "trainer/cpu": "{name: cpu, _target_: labclasses.Trainer, precision: 1}",
     "logger/none": "{}",
     "table/lab_table1": """
         paper: lab

@@ -66,11 +66,11 @@ def test_what_is_missing_is_run_and_finished_runs_are_left_alone(lab, fake, caps
 
 
 def test_a_command_says_everything(lab, fake):
-    call(lab, "--only", "row=heavy,column=alpha", "--budget", "smoke", "--set", "trainer.devices=2")
+    call(lab, "--only", "row=heavy,column=alpha", "--budget", "smoke", "--set", "trainer.precision=2")
     (command,) = fake.commands
     assert command[0] == sys.executable
     assert command[1] == str(lab.conf.parent / "run.py")
-    said = ["protocol=pairs", "data=alpha", "model=good", "model.weights=heavy", "trainer.devices=2"]
+    said = ["protocol=pairs", "data=alpha", "model=good", "model.weights=heavy", "trainer.precision=2"]
     assert command[2:] == [
         *said,
         "budget=smoke",

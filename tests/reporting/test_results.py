@@ -233,9 +233,9 @@ def test_an_override_that_cannot_be_names_file_and_cell(lab, override, words):
 
 def test_further_overrides_lead_to_other_runs(lab):
     table = load("lab_table1")
-    plain, wide = (Planner("quick", extra).plan(table)[0].runs[0] for extra in ((), ("trainer.devices=2",)))
+    plain, wide = (Planner("quick", extra).plan(table)[0].runs[0] for extra in ((), ("trainer.precision=2",)))
     assert plain.identity != wide.identity
-    assert wide.identity == lab.identity(*GOOD, "trainer.devices=2", "seed=0")
+    assert wide.identity == lab.identity(*GOOD, "trainer.precision=2", "seed=0")
 
 
 def test_the_record_lies_where_the_typed_run_would_put_it(lab):
