@@ -1,16 +1,18 @@
 """Resolved configurations of many cells, far faster than composing each by itself.
 
 The cells of all tables are made of a few dozen choices and plain settings ``group.key=value``. So the file of each
-choice is read once, settings are applied to a copy as Hydra applies them, and what was resolved is kept. Whatever is
-not as plain as that, and whatever fails, is composed by Hydra, whose word is the last.
+choice is read once, settings are applied to a copy as Hydra applies them, and what was resolved is kept. What a recipe
+says about a model is resolved once for each dataset, and laid over the model's file. Whatever is not as plain as that,
+and whatever fails, is composed by Hydra, whose word is the last.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,13 +28,23 @@ from dynbench.errors import ConfigError
 # What an interpolation of a choice's file may refer to: the resolvers of the project, and other groups.
 _RESOLVERS = ("budgeted:", "at_window:", "oc.select:", ".")
 
+_RECIPE, _BEFORE_RECIPE = "recipe", frozenset({"data", "protocol", "model"})
+
 
 class _Node(NamedTuple):
-    """The file of a choice: what it says, its texts with interpolations, and the groups that it chooses in."""
+    """The file of a choice.
+
+    Attributes:
+        content: What it says.
+        texts: Its texts with interpolations.
+        suggests: The groups that it chooses in.
+        adds: What a recipe says about groups that stand before it in the list of defaults.
+    """
 
     content: DictConfig
     texts: tuple[str, ...]
-    suggests: frozenset[str]
+    suggests: frozenset[str] = frozenset()
+    adds: Mapping[str, DictConfig] = MappingProxyType({})
 
 
 class Composer:
@@ -41,6 +53,7 @@ class Composer:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], _Node | None] = {}
         self._groups: dict[tuple, dict[str, Any]] = {}
+        self._recipes: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._tops: dict[tuple[str, ...], dict[str, Any]] = {}
         self._parsed: dict[str, Override] = {}
         self._whole: dict[tuple[str, ...], DictConfig] = {}
@@ -105,6 +118,9 @@ class Composer:
         company = self._company(group, chosen, settings)
         if company is None:
             return None
+        added = self._added(group, company, chosen, settings)
+        if added is None:
+            return None
         key = tuple((name, chosen[name], *(one.input_line for one in settings.get(name, ()))) for name in company)
         if key not in self._groups:
             root = OmegaConf.create({name: self._node(name, chosen[name]).content for name in company})
@@ -112,7 +128,37 @@ class Composer:
             for override in (one for name in company for one in settings.get(name, ())):
                 OmegaConf.update(root, override.key_or_group, override.value(), merge=True)
             self._groups[key] = resolved(root)[group]
+        found = self._groups[key]
+        if not added:
+            return found
+        key = (*key, chosen[_RECIPE], chosen["data"])
+        if key not in self._groups:
+            typed = {one.key_or_group.split(".")[1] for one in settings.get(group, ())}
+            self._groups[key] = {**found, **{name: value for name, value in added.items() if name not in typed}}
         return self._groups[key]
+
+    def _added(
+        self, group: str, company: Sequence[str], chosen: dict[str, str], settings: dict[str, list[Override]]
+    ) -> dict[str, Any] | None:
+        """What the recipe sets in a group, or ``None`` where it cannot be laid over the group's own settings."""
+        recipe = self._node(_RECIPE, chosen[_RECIPE]) if _RECIPE in chosen else None
+        adds = recipe.adds if recipe else {}
+        if not any(name in adds for name in company):
+            return {}
+        data = self._node("data", chosen["data"])
+        texts = _texts(OmegaConf.to_container(adds[group], resolve=False)) if group in adds else None
+        own = [text for name in company for text in self._node(name, chosen[name]).texts]
+        typed = [one.key_or_group for parts in settings.values() for one in parts]
+        plain = texts is not None and data is not None and all(text.startswith("${for_data:") for text in texts)
+        alone = not any(f"{group}." in text or "${." in text for text in own)
+        if not plain or not alone or any(key.count(".") > 1 or key == "data.name" for key in typed):
+            return None
+        key = chosen[_RECIPE], group, chosen["data"]
+        if key not in self._recipes:
+            root = OmegaConf.create({"data": {"name": data.content["name"]}, group: adds[group]})
+            self._recipes[key] = resolved(root)[group]
+        added = self._recipes[key]
+        return None if any(isinstance(value, dict) for value in added.values()) else added
 
     def _company(
         self, group: str, chosen: dict[str, str], settings: dict[str, list[Override]]
@@ -142,7 +188,9 @@ class Composer:
             first = path.read_text(encoding="utf-8")[:200]
             defaults = node.pop("defaults", []) if isinstance(node, DictConfig) else [name]
             items = [item for item in defaults if item != "_self_"]
-            if "@package" in first or not all(map(_only_suggests, items)):
+            if group == _RECIPE and not items and "@package _global_" in first:
+                self._nodes[group, name] = _recipe(node)
+            elif "@package" in first or not all(map(_only_suggests, items)):
                 self._nodes[group, name] = None
             else:
                 suggests = {re.split(r"[/@]", key)[1] for item in items for key in map(str, item)}
@@ -165,6 +213,14 @@ class Composer:
     @cached_property
     def _defaults(self) -> dict[str, str]:
         return compose.default_choices()
+
+
+def _recipe(node: DictConfig) -> _Node | None:
+    """A recipe that sets itself and adds to earlier groups, or ``None`` if it does more."""
+    if _RECIPE not in node or not set(node) <= {_RECIPE, *_BEFORE_RECIPE}:
+        return None
+    content = node.pop(_RECIPE)
+    return _Node(content, tuple(_texts(OmegaConf.to_container(content, resolve=False))), adds=dict(node.items()))
 
 
 def _is_plain(override: Override) -> bool:

@@ -100,6 +100,7 @@ class Planner:
         self._seeds: list[int] = list(read_choice("budget", budget)["seeds"])
         self._known: dict[tuple[str, ...], _Composed] = {}
         self._names: dict[tuple[int, ...], tuple[Names, Mapping[str, Any]]] = {}
+        self._there = {group: frozenset(choices(group)) for group in GROUPS}
 
     def seeds(self, table: Table, row: Row, column: Column) -> list[int]:
         """The seeds of a cell."""
@@ -144,7 +145,7 @@ class Planner:
         )
 
     def _compose(self, overrides: tuple[str, ...], seeds: list[int]) -> _Composed:
-        missing = _missing_choice(overrides)
+        missing = self._missing_choice(overrides)
         if missing:
             return _Composed(obstacle=Obstacle("not_built", missing))
         typed = (*overrides, f"budget={self.budget}")
@@ -157,6 +158,13 @@ class Planner:
         obstacle, runnable = _obstacle(values)
         recipe = (values.get("recipe") or {}).get("name", "")
         return _Composed(tuple(runs), obstacle, runnable, flat(identity_config(values)), seed_free, recipe)
+
+    def _missing_choice(self, overrides: Sequence[str]) -> str | None:
+        """Name a choice that has no YAML file yet."""
+        for group, name in map(split, overrides):
+            if name not in self._there.get(group, (name,)):
+                return f"{_KINDS.get(group, group)} '{name}' is not built yet"
+        return None
 
     def _run(self, values: Mapping[str, Any], typed: tuple[str, ...], seed: int) -> Run:
         words = (*typed, f"seed={seed}")
@@ -211,14 +219,6 @@ def _unavailable(values: Mapping[str, Any]) -> tuple[Obstacle | None, bool]:
     folders = Locations.from_settings(values.get("data_dir")).user_folders(data["name"])
     obstacle = Obstacle("unavailable", f"dataset '{data['name']}' is not available: {data['unavailable']}")
     return obstacle, any(folder.exists() for folder in folders)
-
-
-def _missing_choice(overrides: Sequence[str]) -> str | None:
-    """Name a choice that has no YAML file yet."""
-    for group, name in map(split, overrides):
-        if group in GROUPS and name not in choices(group):
-            return f"{_KINDS.get(group, group)} '{name}' is not built yet"
-    return None
 
 
 def _missing_class(values: dict[str, Any]) -> str | None:

@@ -38,6 +38,8 @@ class Unit:
     digits: int
 
 
+# The parser in C, where there is one: tables are long.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BEST = ("high", "low", "none")
 UNITS = {unit.name: unit for unit in (Unit("percent", 100.0, 2), Unit("fraction", 1.0, 3), Unit("count", 1.0, 0))}
 
@@ -224,7 +226,7 @@ def load(name: str) -> Table:
     """
     path = compose.choice_path("table", name)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""

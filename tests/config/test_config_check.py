@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -171,7 +172,8 @@ def test_every_recipe_fits_its_models():
     for name in choices("recipe"):
         card = read_choice("recipe", name)
         for model in card.get("recipe", {}).get("models", []):
-            data = "nips12" if name.endswith("_datasets") else "yago"  # some settings are those of a dataset
+            named = re.search(r"for_data:{(\w+):", str(card["model"]))  # some settings are those of a dataset
+            data = named[1] if named else "yago"
             values = check(compose([f"model={model}", f"recipe={name}", f"data={data}"]))
             assert values["recipe"]["name"] == name
             plain = check(compose([f"model={model}", f"data={data}"]))["model"]
