@@ -81,6 +81,7 @@ class TemporalEvents(Protocol):
     view = "events"
     withholds = "future"
     validates = True
+    seeds = frozenset()
     validation_settings = frozenset({"batch", "negative_seed", "aggregate"})
     exam_settings = frozenset(
         {
