@@ -26,6 +26,7 @@ class Arena:
         scales: ``(A,) double`` denominators of the weights of time-weighted draws; empty until needed.
         mass: ``(A,) double`` running sums of those weights along each list; empty until needed.
         used: Where the unused part of the arena begins.
+        longest: No list was ever longer; kept by tensor operations, which search no further.
     """
 
     def __init__(self, num_nodes: int, dtype: torch.dtype, device: torch.device | str | None):
@@ -33,7 +34,7 @@ class Arena:
         self.ends = torch.zeros(0, 2, dtype=torch.int, device=device)
         self.times = torch.zeros(0, dtype=dtype, device=device)
         self.forget_weights()
-        self.used = 0
+        self.used, self.longest = 0, 0
 
     @property
     def starts(self) -> Tensor:

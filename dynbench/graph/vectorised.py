@@ -30,7 +30,9 @@ def insert(arena: Arena, src: Tensor, dst: Tensor, events: Tensor, times: Tensor
     touched, extra = torch.unique(nodes, return_counts=True)
     needed = arena.sizes[touched] + extra
     full = needed > arena.capacities[touched]
-    if bool(full.any()) and not arena.move(touched[full], 2 * needed[full]):
+    moves, longest = torch.stack([full.any().long(), needed.max()]).tolist()
+    arena.longest = max(arena.longest, longest)
+    if moves and not arena.move(touched[full], 2 * needed[full]):
         arena.pack(torch.zeros_like(arena.sizes).index_add_(0, touched, extra))
     order = torch.argsort(nodes, stable=True)
     rank = torch.arange(len(nodes), device=nodes.device) - torch.repeat_interleave(
@@ -48,15 +50,14 @@ def insert(arena: Arena, src: Tensor, dst: Tensor, events: Tensor, times: Tensor
 
 def count_before(arena: Arena, nodes: Tensor, times: Tensor) -> Tensor:
     """``(Q,) long`` entries of each node strictly before each time, by binary search in all lists at once."""
-    begin = arena.starts[nodes]
-    low, high = torch.zeros_like(begin), arena.sizes[nodes]
-    for _ in range(int(high.max()).bit_length() if len(high) else 0):
-        middle = (low + high) // 2
-        open_ = low < high
-        earlier = open_ & (arena.times[(begin + middle).clamp_(max=len(arena) - 1)] < times)
-        low = torch.where(earlier, middle + 1, low)
-        high = torch.where(open_ & ~earlier, middle, high)
-    return low
+    begin, size = arena.starts[nodes], arena.sizes[nodes]
+    count = torch.zeros_like(begin)
+    # Bit by bit, as many of them as the longest list that ever was has: no look at the data.
+    for bit in reversed(range(arena.longest.bit_length())):
+        reach = count + (1 << bit)
+        last = (begin + (reach - 1)).clamp_(max=len(arena) - 1)
+        count = torch.where((reach <= size) & (arena.times[last] < times), reach, count)
+    return count
 
 
 def latest(arena: Arena, nodes: Tensor, times: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -85,7 +86,7 @@ def draw_weighted(arena: Arena, nodes: Tensor, count: Tensor, uniform: Tensor) -
     aim = uniform * arena.mass[last][:, None]
     low = torch.zeros_like(aim, dtype=torch.long)
     high = (count[:, None] - 1).clamp(min=0).expand_as(low)
-    for _ in range(int(high.max()).bit_length() if high.numel() else 0):
+    for _ in range(arena.longest.bit_length()):
         middle = (low + high) // 2
         open_ = low < high
         below = open_ & (arena.mass[begin + middle] <= aim)
@@ -126,7 +127,7 @@ def _weigh(arena: Arena, place: Tensor, node: Tensor, index: Tensor, rate: float
     scale = 1 + torch.where(first & (index > 0), factor * arena.scales[before], 0.0)
     factor.masked_fill_(first, 0.0)
     starts = first.nonzero().squeeze(1)
-    lengths = torch.diff(starts, append=starts.new_tensor([len(place)]))
+    lengths = torch.diff(starts, append=starts.new_full((1,), len(place)))
     reach, longest = 1, int(lengths.max())
     while reach < longest:
         scale[reach:] = scale[reach:] + factor[reach:] * scale[:-reach]

@@ -41,7 +41,8 @@ class Packing:
     @cached_property
     def owner(self) -> Tensor:
         """``(T,) long`` sequence of each token."""
-        return torch.repeat_interleave(self.mask.sum(1))
+        place = torch.arange(self.mask.numel(), device=self.mask.device) if self.place is None else self.place
+        return place // self.mask.shape[1]
 
     @cached_property
     def first(self) -> Tensor:

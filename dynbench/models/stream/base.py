@@ -87,7 +87,8 @@ class StreamModel(GradientModel):
         self.create(**self.sizes_of(train))
         self.to(trainer.device)
         self.seed.fill_(int(torch.randint(2**62, ())))
-        self._train = train.to(trainer.device)
+        # Batches are made where the graph is, which is no accelerator: what depends on their content waits for none.
+        self._train = train
         self._pool = self._train.dst.unique()
         self.prepare(self._train)
         self._learning = self.known_at_first()
@@ -112,7 +113,7 @@ class StreamModel(GradientModel):
 
     def known_at_first(self) -> Known:
         """What a training step may look at: all training events, of which it sees the strictly earlier ones."""
-        return Known(self._train, self._train.src.device, int(self.seed))
+        return Known(self._train, self.device, int(self.seed))
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Loss of a batch of consecutive events."""
@@ -142,16 +143,17 @@ class StreamModel(GradientModel):
         if getattr(self, "_drawn", (None, None))[0] != epoch:
             generator = torch.Generator().manual_seed((int(self.seed) + epoch) % 2**63)
             chosen = torch.randint(len(self._pool), (len(self._train),), generator=generator)
-            self._drawn = epoch, self._pool[chosen.to(self._pool.device)]
+            self._drawn = epoch, self._pool[chosen]
         return self._drawn[1]
 
     def loss(self, events: TemporalGraph, others: Tensor) -> Tensor:
         """Mean binary cross-entropy of events and of the same ones with other destinations."""
         count = len(events)
-        labels = (torch.arange(2 * count, device=others.device) < count).float()
+        labels = (torch.arange(2 * count) < count).float()
         src, dst, time = events.src.repeat(2), torch.cat([events.dst, others]), events.time.repeat(2)
         src, dst, time, labels = self.share(src, dst, time, labels)
-        losses = F.binary_cross_entropy_with_logits(self.logits(src, dst, time).float(), labels, reduction="sum")
+        logits = self.logits(src, dst, time).float()
+        losses = F.binary_cross_entropy_with_logits(logits, labels.to(logits.device), reduction="sum")
         return losses * (self.world / (2 * count))
 
     def _check_widths(self, graph: TemporalGraph) -> None:
@@ -198,7 +200,7 @@ class StreamModel(GradientModel):
     # ---- answering ----------------------------------------------------------------------------------------
 
     def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
-        """``(Q,)`` logits of pairs, from what is known strictly before each time."""
+        """``(Q,)`` logits of pairs, wherever they are, from what is known strictly before each time."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -222,7 +224,7 @@ class NodeModel(StreamModel):
 
     def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
         """Embeddings of both ends, and a score of the two."""
-        nodes, times, back = distinct(torch.cat([src, dst]), time.repeat(2))
+        nodes, times, back = (part.to(self.device) for part in distinct(torch.cat([src, dst]), time.repeat(2)))
         if torch.is_grad_enabled():
             embedded = self.encode(nodes, times)
         else:
@@ -250,7 +252,7 @@ class PairModel(StreamModel):
 
     def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
         """Embeddings of both ends, and a score of the two."""
-        ends, times, back = distinct(torch.cat([src, dst]), time.repeat(2))
+        ends, times, back = (part.to(self.device) for part in distinct(torch.cat([src, dst]), time.repeat(2)))
         return self.predictor(*self.pairs(ends, times, *back.chunk(2))).squeeze(1)
 
 

@@ -127,8 +127,9 @@ class CAWN(PairModel):
     def _read(self, ends: Tensor, walks: Walks, src: Tensor, dst: Tensor, packing: Packing) -> Tensor:
         """``(T, width)`` r of all walks of all sides."""
         known, owner, sides = self.known, packing.owner, torch.cat([src, dst])
-        nodes, rows, since, stays = (part[sides][packing.mask] for part in walks._replace(count=walks.stays)[:4])
-        codes, own, met = self._codes(ends, walks, src, dst, packing.mask)
+        parts = (walks.nodes, walks.rows, walks.since, walks.stays)
+        nodes, rows, since, stays = (packing.gather(part[sides]) for part in parts)
+        codes, own, met = self._codes(ends, walks, src, dst, packing)
         position = self.position(codes).sum(1)
         now = self.time.now().expand(len(sides), -1)
         begun = self.walk_reader.begin(known.features(ends[sides]), None, now, position[own])
@@ -148,7 +149,7 @@ class CAWN(PairModel):
         of_walk, of_both = self.project.columns()
         return F.linear(walk, of_walk, self.project.bias) + F.linear(both, of_both).index_select(0, place)
 
-    def _codes(self, ends: Tensor, walks: Walks, src: Tensor, dst: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+    def _codes(self, ends: Tensor, walks: Walks, src: Tensor, dst: Tensor, packing: Packing) -> tuple[Tensor, ...]:
         """How often nodes occur on the walks of both sides.
 
         Returns:
@@ -166,7 +167,7 @@ class CAWN(PairModel):
         step = self.walks + 1
         first, second = (start.long() * step + counts).unbind(2)
         code = first * (2 * step) + second
-        own, met = code[:, :2].T.flatten(), torch.cat(code[:, 2:].split(width, dim=1))[mask]
+        own, met = code[:, :2].T.flatten(), packing.gather(torch.cat(code[:, 2:].split(width, dim=1)))
         codes, place = torch.cat([own, met]).unique(return_inverse=True)
         rows = torch.stack([codes // (2 * step), codes % (2 * step)], dim=1)
         features = torch.stack([rows // step, (rows % step) / self.walks], dim=2).float()

@@ -112,7 +112,8 @@ class DyGFormer(PairModel):
         packing = Packing(torch.cat(taken, dim=1))
         split = taken[0].shape[1]
         places = torch.cat([place[src, :split], place[dst, : packing.mask.shape[1] - split]], dim=1)
-        x = torch.cat([table[places[packing.mask]], self._met(sequences, src, dst, packing.mask, split)], dim=1)
+        alone = table.index_select(0, packing.gather(places))
+        x = torch.cat([alone, self._met(sequences, src, dst, packing, split)], dim=1)
         for block in self.blocks:
             x = block(x, packing)
         held, x = packing.mask.split([split, packing.mask.shape[1] - split], 1), packing.spread(x)
@@ -141,15 +142,14 @@ class DyGFormer(PairModel):
             of all among them.
         """
         parts = [part.unflatten(1, (-1, self.patch)) for part in sequences]
-        filled = parts[3][:, :, 0]
-        nodes, rows, since, held = (F.pad(part[filled], (0, 0, 1, 0)) for part in parts)
+        packing = Packing(parts[3][:, :, 0])
+        nodes, rows, since, held = (F.pad(packing.gather(part), (0, 0, 1, 0)) for part in parts)
         nodes[0] = self.known.num_nodes
         channels = (
             self.node(self.known.features(nodes)), self.edge(self.known.edges(rows)),
             self.moment(self.time(since) * held[..., None]),
         )  # fmt: skip
-        place = torch.zeros(filled.shape, dtype=torch.long, device=filled.device)
-        place[filled] = torch.arange(1, len(nodes), device=filled.device)
+        place = packing.spread(torch.arange(1, len(nodes), device=nodes.device))
         return torch.cat([part.expand(len(nodes), -1) for part in channels], dim=1), place
 
     def _taken(self, place: Tensor) -> Tensor:
@@ -160,20 +160,20 @@ class DyGFormer(PairModel):
         filled = filled[:, : int(filled.sum(1).max())]
         return filled if self.pad == "masked" else torch.ones_like(filled)
 
-    def _met(self, sequences: Sequences, src: Tensor, dst: Tensor, mask: Tensor, split: int) -> Tensor:
+    def _met(self, sequences: Sequences, src: Tensor, dst: Tensor, packing: Packing, split: int) -> Tensor:
         """``(T, channel)`` what patches tell about how often their nodes occur on both sides."""
-        widths = [self.patch * split, self.patch * (mask.shape[1] - split)]
+        device, widths = src.device, [self.patch * split, self.patch * (packing.mask.shape[1] - split)]
         nodes, held = (
             torch.cat([part[side, :width] for side, width in zip((src, dst), widths, strict=True)], dim=1)
             for part in (sequences.nodes, sequences.held)
         )
-        side = torch.arange(sum(widths), device=mask.device) >= widths[0]
+        side = torch.arange(sum(widths), device=device) >= widths[0]
         counts = co_occurrences(nodes, side.long(), held.long(), self.known.num_nodes) * held[..., None]
-        counts = counts.unflatten(1, (-1, self.patch))[mask]  # (T, P, 2)
-        most = int(counts.max()) + 1
+        counts = packing.gather(counts.unflatten(1, (-1, self.patch)))  # (T, P, 2)
+        most = self.length + 1
         # g of every count that there can be, through the columns of its token within a patch.
-        known = torch.arange(most, device=mask.device, dtype=torch.float)[:, None]
+        known = torch.arange(most, device=device, dtype=torch.float)[:, None]
         known = self.count_second(torch.relu(self.count_first(known)))
         table = torch.einsum("cd,opd->pco", known, self.count.weight.unflatten(1, (self.patch, -1))).flatten(0, 1)
-        index = counts + most * torch.arange(self.patch, device=mask.device)[:, None]
+        index = counts + most * torch.arange(self.patch, device=device)[:, None]
         return F.embedding_bag(index.flatten(1), table.float(), mode="sum") + self.count.bias

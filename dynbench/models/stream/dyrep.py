@@ -77,5 +77,5 @@ class DyRep(MemoryModel):
 
     def told(self, nodes: Tensor, times: Tensor) -> Tensor:
         """``(M, node_dim)`` what surrounds the other node of an event."""
-        nodes, times, back = distinct(nodes, times)
+        nodes, times, back = (part.to(self.device) for part in distinct(nodes, times))
         return self.tree(nodes, times, self.known, self.time, self.fresh_with_features)[back].float()

@@ -60,13 +60,13 @@ class JODIE(MemoryModel):
     def prepare(self, train: TemporalGraph) -> None:
         """Mean and deviation of the time since the event before, as a source and as a destination."""
         super().prepare(train)
-        self.scales = torch.stack([_scale(role, train.time) for role in (train.src, train.dst)]).float()
+        self.scales.copy_(torch.stack([_scale(role, train.time) for role in (train.src, train.dst)]))
 
     def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
         """Projected memories of both ends, and a score of the two."""
         ends = []
         for nodes, scale in zip((src, dst), self.scales, strict=True):
-            nodes, times, back = distinct(nodes, time)
+            nodes, times, back = (part.to(self.device) for part in distinct(nodes, time))
             ends.append(self.project(nodes, times, scale)[back])
         return self.predictor(*ends).squeeze(1)
 

@@ -107,7 +107,7 @@ class MemoryModel(NodeModel):
 
     def told(self, nodes: Tensor, times: Tensor) -> Tensor:
         """``(M, D)`` what messages tell about nodes that had an event at ``(M,)`` times: their memory."""
-        return self.memory.vectors[nodes]
+        return self.memory.vectors[nodes.to(self.device)]
 
     def fresh_with_features(self, nodes: Tensor) -> Tensor:
         """``(M, D)`` fresh memories of nodes, with their raw features added where there are any."""
@@ -125,16 +125,20 @@ class MemoryModel(NodeModel):
             torch.stack(pair, dim=1).flatten() for pair in ((events.src, events.dst), (events.dst, events.src))
         )
         nodes, place = ends.unique(return_inverse=True)
+        latest = torch.zeros_like(nodes).scatter_reduce_(0, place, torch.arange(len(ends), device=ends.device), "amax")
+        others, times, rows = others[latest], events.time[latest // 2], events.ids[latest // 2] + 1
+        nodes, rows, sent = (part.to(self.device) for part in (nodes, rows, times))
         memory.vectors[nodes], memory.last[nodes] = self.fresh(nodes)
         memory.waiting[nodes] = False
-        latest = torch.zeros_like(nodes).scatter_reduce_(0, place, torch.arange(len(ends), device=ends.device), "amax")
-        times = events.time[latest // 2]
-        memory.partner[nodes] = self.told(others[latest], times)
-        memory.since[nodes] = self.time((times - memory.last[nodes]).float())
-        memory.row[nodes], memory.sent[nodes], memory.waiting[nodes] = events.ids[latest // 2] + 1, times, True
+        memory.partner[nodes] = self.told(others, times)
+        memory.since[nodes] = self.time((sent - memory.last[nodes]).float())
+        memory.row[nodes], memory.sent[nodes], memory.waiting[nodes] = rows, sent, True
 
     def _later(self, events: TemporalGraph) -> None:
-        """Events to be written once a batch begins that is later than they are; those of weight 0 never are."""
+        """Events to be written once a batch begins that is later than they are; those of weight 0 never are.
+
+        They wait where they came from, not on an accelerator: which nodes they touch decides what is done.
+        """
         if events.weight is not None:
             events = events.subset(events.weight != 0)
         parts = (self._unwritten, events) if self._unwritten is not None else (events,)
@@ -172,7 +176,7 @@ class MemoryModel(NodeModel):
     def prepare(self, train: TemporalGraph) -> None:
         """Note which events the memory comes from."""
         first, last = train.events(0, 1), train.events(len(train) - 1, len(train))
-        self.fitted_ends = torch.cat([_named(first), _named(last)])
+        self.fitted_ends.copy_(torch.cat([_named(first), _named(last)]))
 
     def before_batch(self, number: int) -> None:
         """Start an epoch with nothing, or go on where an interrupted one stopped."""
@@ -218,11 +222,10 @@ class MemoryModel(NodeModel):
 
     def observe(self, events: TemporalGraph) -> None:
         """Write what was observed before, and know more events."""
-        events = events.to(self.device)
         if not len(events):
             return
         if not len(self._asked):
-            self.memory = self._blank(events.num_nodes, events.time[:1])
+            self.memory = self._blank(events.num_nodes, events.time[:1].to(self.device))
         self._write(until=events.time[0])
         self._later(events)
         super().observe(events)
@@ -253,7 +256,7 @@ class MemoryModel(NodeModel):
 
     def _remind(self, state: dict[str, Tensor]) -> None:
         self.memory = Memory(**{field.name: state[field.name] for field in fields(Memory)}).copy(self.device)
-        left = [state[f"left.{name}"].to(self.device) for name in _EVENT if f"left.{name}" in state]
+        left = [state[f"left.{name}"].cpu() for name in _EVENT if f"left.{name}" in state]
         self._unwritten = _events(len(self.memory.last) - 1, *left) if left else None
 
     def _blank(self, num_nodes: int, origin: Tensor) -> Memory:

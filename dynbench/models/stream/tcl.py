@@ -33,6 +33,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dynbench.models.stream.base import PairModel
@@ -77,26 +78,26 @@ class TCL(PairModel):
 
     def pairs(self, ends: Tensor, times: Tensor, src: Tensor, dst: Tensor) -> tuple[Tensor, Tensor]:
         """``(Q, node_dim)`` first tokens, of both ends."""
-        tokens, mask = self._tokens(ends, times)
+        tokens, packing = self._tokens(ends, times)
         first, *others = self.blocks
         # The first reading of a sequence is the same in all pairs.
-        read = first(tokens, Packing(mask))
-        place = torch.zeros(mask.shape, dtype=torch.long, device=mask.device)
-        place[mask] = torch.arange(len(read), device=mask.device)
+        read = first(tokens, packing)
+        place = packing.spread(torch.arange(len(read), device=read.device))
         sides = torch.cat([src, dst])
-        packing = Packing(mask[sides])
-        x = first.across(read.index_select(0, place[sides][packing.mask]), packing, only_first=not others)
+        packing = Packing(packing.mask[sides])
+        x = first.across(read.index_select(0, packing.gather(place[sides])), packing, only_first=not others)
         for block in others:
             x = block.across(block(x, packing), packing, only_first=block is others[-1])
         return self.out(x).chunk(2)
 
-    def _tokens(self, ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-        """``(T, node_dim)`` inputs of all sequences, and the ``(M, K + 1)`` places that they take."""
+    def _tokens(self, ends: Tensor, times: Tensor) -> tuple[Tensor, Packing]:
+        """``(T, node_dim)`` inputs of all sequences, and where in ``(M, K + 1)`` places they stand."""
         near = self.known.near(ends, times, self.neighbors, self.sampling)
         mask = torch.cat([torch.ones_like(near.mask[:, :1]), near.mask], dim=1)
-        nodes = torch.cat([ends[:, None], near.nodes], dim=1)[mask]
-        rows = torch.cat([torch.zeros_like(ends)[:, None], near.rows], dim=1)[mask]
-        since = torch.cat([near.since.new_zeros(len(ends), 1), near.since], dim=1)[mask]
-        depth = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)[mask]
+        packing = Packing(mask)
+        nodes = packing.gather(torch.cat([ends[:, None], near.nodes], dim=1))
+        rows = packing.gather(F.pad(near.rows, (1, 0)))
+        since = packing.gather(F.pad(near.since, (1, 0)))
+        depth = packing.gather(torch.arange(mask.shape[1], device=mask.device).expand_as(mask))
         constant = self.node(self.known.features(nodes)) + self.edge(self.known.edges(rows))
-        return self.moment(self.time(since)) + self.depth(depth) + constant, mask
+        return self.moment(self.time(since)) + self.depth(depth) + constant, packing
