@@ -185,7 +185,11 @@ def anchor(row: str, column: str) -> str:
 def _entry(cell: Cell, best: bool) -> Entry:
     unit, paper = cell.metric.unit, cell.published
     printed = dataclasses.replace(unit, digits=cell.printed_digits)
-    published = DASH if paper is None or paper.value is None else with_published(paper.value, paper.sd, printed)
+    published = DASH
+    if paper is not None and paper.value is not None:
+        published = with_published(paper.value, paper.sd, printed)
+    elif paper is not None and not paper.obtainable:
+        published = "not obtainable"
     if cell.mean is None:
         return Entry(_WORDS.get(cell.status, cell.status.replace("_", " ")), published=published)
     return Entry(

@@ -89,11 +89,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Published:
-    """What the paper prints in a cell; ``value`` is ``None`` where it prints none."""
+    """What the paper prints in a cell; ``value`` is ``None`` where it prints none, or where its print cannot be had."""
 
     value: float | None
     sd: float | None = None
     note: str = ""
+    obtainable: bool = True
 
 
 @dataclass(frozen=True)
@@ -373,7 +374,7 @@ def _cell_values(cells: Fields, column: str, shown: tuple[str, ...]) -> dict[str
 
 
 def _value(part: Fields, key: str) -> Published:
-    """``value``, ``[value, sd]``, ``not_reported``, or a mapping of ``value``, ``sd`` and ``note``."""
+    """``value``, ``[value, sd]``, ``not_reported``, ``not_obtainable``, or a mapping of ``value``, ``sd``, ``note``."""
     content: Any = part.take(key)
     note = ""
     if isinstance(content, dict):
@@ -383,7 +384,11 @@ def _value(part: Fields, key: str) -> Published:
         inner.finish()
     if content in ("not_reported", ["not_reported", None]):
         return Published(None, None, note)
+    if content in ("not_obtainable", ["not_obtainable", None]):
+        return Published(None, None, note, obtainable=False)
     value, sd = content if isinstance(content, list) and len(content) == 2 else (content, None)
     if not fields.is_number(value) or not (sd is None or fields.is_number(sd)):
-        raise part.error(key, f"is {content!r}; expected VALUE, [VALUE, SD], {{value, sd, note}} or not_reported")
+        raise part.error(
+            key, f"is {content!r}; expected VALUE, [VALUE, SD], {{value, sd, note}}, not_reported or not_obtainable"
+        )
     return Published(value, sd, note)

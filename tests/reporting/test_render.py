@@ -65,6 +65,13 @@ def test_markdown_shows_number_verdict_and_published_value(measured):
     assert re.search(r"^<sup>\w</sup> At quick: passes over the links: 3 of 10\.", text, re.MULTILINE)
 
 
+def test_a_print_that_cannot_be_had_is_named(lab):
+    lab.change("beta: {auc: not_reported", "beta: {auc: not_obtainable")
+    table, cells = lab.measured()
+    rows = [line for line in markdown(lay_out(table, cells)).splitlines() if line.startswith("| Good")]
+    assert [row.count("| not obtainable |") for row in rows] == [0, 1]
+
+
 def test_the_best_value_of_a_column_is_bold_and_ties_share_it(measured):
     text = markdown(lay_out(*measured))
     good, heavy = (next(line for line in text.splitlines() if line.startswith(f"| {row}") and "81.00" in line)

@@ -118,5 +118,12 @@ class TestProjectTables:
         assert len(load("nlsm_table1").published) == 24
         assert load("nlsm_table1").published["wiki", "links", "links"].value == 669934
 
+    def test_what_cannot_be_had_is_no_value(self):
+        published = load("dglfrm_auc").published
+        assert published["sbm", "cora", "auc"] == Published(None, obtainable=False)
+        assert published["dglfrm", "cora", "auc"].value == 0.9281
+        assert published["vgae", "citeseer", "auc"].value == 0.908
+        assert load("dglfrm_active").published["dglfrm_b", "cora", "active_communities"].value == 24.82
+
     def test_all_load(self):
         assert {"nlsm_table1", "nlsm_table2"} <= {table.name for table in load_all()}

@@ -24,6 +24,7 @@ from dynbench.models.static.groups import spectral_groups
 from dynbench.models.static.known import Known
 from dynbench.models.static.osbm import OSBM, Pairs, moments
 from dynbench.models.static.sbm import SBM, Posterior, update_memberships
+from dynbench.models.static.spectral_embedding import SpectralEmbedding, leading
 from dynbench.models.static.vgae import VGAE
 from dynbench.protocols.static_links import StaticLinks
 
@@ -273,8 +274,31 @@ def test_spectral_groups():
     assert adjusted_rand_score(groups, found) > 0.9
 
 
+def test_spectral_embedding():
+    train, block = split(planted(inside=0.6)[0])
+    model = SpectralEmbedding(dim=3)
+    model.fit(train, None, counting())
+    assert auc(model, block) > 0.75
+    # Rows of the walk's transition matrix, whose leading eigenvector is constant on a connected graph.
+    y = model.embed(torch.tensor([0]))[0]
+    assert torch.allclose(y[:, 0], y[0, 0].expand(90), atol=1e-6)
+    links = Known.of(StaticGraph.of(train)).links.toarray()
+    walk = torch.from_numpy(links / links.sum(1, keepdims=True)).float()
+    second = y[:, 1]
+    value = (walk @ second)[0] / second[0]
+    assert torch.allclose(walk @ second, value * second, atol=1e-5)
+
+
+def test_solvers_of_the_spectral_embedding_agree(monkeypatch):
+    matrix = Known.of(StaticGraph.of(split(planted(inside=0.6)[0])[0])).links
+    dense = leading(matrix, 4)
+    monkeypatch.setattr("dynbench.models.static.spectral_embedding._DENSE", 10)
+    assert np.allclose(np.abs(leading(matrix, 4)), np.abs(dense), atol=1e-4)
+
+
 @pytest.mark.parametrize(
-    "model", [SBM(blocks=(2,), starts=1), OSBM(communities=2, sweeps=2), DGLFRM(communities=4, epochs=2)]
+    "model",
+    [SpectralEmbedding(), SBM(blocks=(2,), starts=1), OSBM(communities=2, sweeps=2), DGLFRM(communities=4, epochs=2)],
 )
 def test_fits_are_restored(model):
     torch.manual_seed(0)
