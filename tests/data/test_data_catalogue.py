@@ -177,3 +177,18 @@ def test_a_changed_file_is_noticed(real, tmp_path):
     where = Locations([tmp_path], tmp_path / "cache", offline=True)
     with pytest.raises(DataError, match=r"promises 56,459 snapshot_events, the data have 56,458"):
         cards.build(cards.read_card(CONF / "uci.yaml"), where).load("snapshots")
+
+
+def test_enron_b(real):
+    graph = real("enron_b").load("snapshots")
+    assert (graph.num_nodes, graph.num_steps, graph.directed) == (154, 24, True)
+    assert statistics(graph)["links_per_step"][:4] == [126, 124, 139, 137]
+    events = real("enron_b").load("events")
+    inside = (events.time >= 946_684_800) & (events.time < 1_009_843_200)  # midnights that begin 2000 and 2002
+    assert int(inside.sum()) == statistics(graph)["events"] == 34_180
+    year = real("enron_b", first="2001-01", months=12).load("snapshots")
+    assert statistics(year)["links_per_step"] == statistics(graph)["links_per_step"][12:]
+    with pytest.raises(DataError, match=r"data\.first=soon is no month"):
+        real("enron_b", first="soon")
+    with pytest.raises(DataError, match="no event falls into the 2 months from 2010-01 on"):
+        real("enron_b", first="2010-01", months=2).load("snapshots")

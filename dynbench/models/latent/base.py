@@ -99,7 +99,11 @@ class LatentSpace(GradientModel):
 
     def _attributes(self, start: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         posterior = self.nodes.unroll(start, steps)
-        return torch.sigmoid(_shifted(*posterior, noise)), self.kl(*posterior, *self.node_prior).sum()
+        return self.attributes(_shifted(*posterior, noise)), self.kl(*posterior, *self.node_prior).sum()
+
+    def attributes(self, psi: Tensor) -> Tensor:
+        """Attribute vectors from their latent values."""
+        return torch.sigmoid(psi)
 
     def kl(self, mean: Tensor, log_variance: Tensor, wide: float, drift: float) -> Tensor:
         """Divergence of a posterior from a random-walk prior, per row."""

@@ -68,7 +68,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.models.latent.base import LatentSpace
 from dynbench.models.latent.interaction import Interaction, interaction_terms, link_logits
 from dynbench.ranges import Count
-from dynbench.sampling.pairs import EdgeSampler
+from dynbench.sampling.pairs import EdgeSampler, SampledPairs
 
 
 class NLSM(LatentSpace):
@@ -128,14 +128,18 @@ class NLSM(LatentSpace):
         trainer.train(self, steps=self.epochs * self.steps_per_epoch)
         self.sampler, self._forecasts = None, {}
 
-    def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Negative evidence lower bound, estimated with one sample."""
+    def drawn(self) -> tuple[SampledPairs, Tensor, Tensor]:
+        """Pairs of a step, the ``(n,)`` nodes that it needs, and the ``(N,)`` place of each node among these."""
         pairs = self.sampler.pairs(self.edges_per_step, self.weights)
         # The nodes of the sample, or all that appeared so far where the KL covers them.
         rows = torch.cat([pairs.src, pairs.dst]).unique() if self.weights == "none" else self.sampler.seen
         place = torch.empty(self.sampler.num_nodes, dtype=torch.long, device=rows.device)
         place[rows] = torch.arange(len(rows), device=rows.device)
+        return pairs, rows, place
 
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """Negative evidence lower bound, estimated with one sample."""
+        pairs, rows, place = self.drawn()
         z, divergence = self.sampled_attributes(self.sampler.num_steps, rows)
         matrices = self.matrices(self.sampler.num_steps)
         terms = interaction_terms(self.sample(*matrices))
