@@ -55,6 +55,7 @@ class Loop:
         self.fingerprint = ""
         self._kept: dict[str, Any] = {}
         self._fitted_until = 0
+        self._learnt: np.ndarray | None = None
         if not resume:
             self.clear()
             self.fits.clear()
@@ -79,9 +80,19 @@ class Loop:
                 self._examine(episode)
             self.done = number + 1
             self._keep()
+        if self.done and not self._fitted_until:
+            # All was played by an earlier process, which broke off before it wrote what came out.
+            self._fitted_until = self.done
+            self.fits.load(self.done - 1, self.model, Trainer())
 
     def _open(self, episode: Episode) -> None:
-        """A metric for each exam that was not met before, with what an earlier process measured."""
+        """A metric for each exam that was not met before, with what an earlier process measured.
+
+        What there is to learn from is noted, for figures.
+        """
+        if self._graph.num_steps is not None:
+            seen = episode.context if self.model.learns == "context" else next(iter(episode.train.values()))
+            self._learnt = torch.stack([seen.time.long(), seen.src, seen.dst]).numpy()
         for exam in self._measured(episode):
             if exam.name not in self.metrics:
                 self.metrics[exam.name] = self._metric(exam, self._kept.get(exam.name))
@@ -238,8 +249,13 @@ class Loop:
         return found | self.model.describe(), steps
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What the metrics keep for figures, those of a named exam with its name in front."""
-        return {
+        """What the metrics keep for figures, those of a named exam with its name in front, and what the model keeps.
+
+        Beside the latter stand the links that it learnt from: ``links (3, E)``, snapshot, source and destination.
+        """
+        own = {name: value.cpu().numpy() for name, value in self.model.arrays().items()}
+        links = {"links": self._learnt} if own and self._learnt is not None else {}
+        return {**own, **links} | {
             f"{name}_{key}" if name else key: value
             for name, metric in self.metrics.items()
             for key, value in metric.arrays().items()

@@ -95,6 +95,10 @@ class Model:
         """Numbers of the fitted model that belong among a run's results (active communities, say)."""
         return {}
 
+    def arrays(self) -> dict[str, Tensor]:
+        """Tensors of the fitted model that figures and readers of embeddings want beside the answers."""
+        return {}
+
     def num_parameters(self) -> int:
         """Trainable numbers; 0 for models that only count."""
         return 0

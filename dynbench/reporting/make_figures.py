@@ -26,6 +26,8 @@ KINDS = {
     "link": "dynbench.reporting.link_figures",
     "embedding": "dynbench.reporting.embedding_figures",
     "sweep": "dynbench.reporting.sweep_figures",
+    "communities": "dynbench.reporting.community_figures",
+    "latent": "dynbench.reporting.latent_figures",
 }
 _KEYS = {"kind", "title", "names", "runs", "table", "settings"}
 

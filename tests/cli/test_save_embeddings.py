@@ -75,3 +75,20 @@ def test_what_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(UASE, "embed", lambda self, times: torch.full((10, 4, 2), float("nan")))
     with pytest.raises(RunError, match="NaN"):
         save(tmp_path, "model=uase", "data=nlsm_process")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        (["model=dglfrm", "data=overlapping_blocks"], {"z", "b", "r", "codes"}),
+        (["model=dglfrm_b", "data=overlapping_blocks"], {"z", "b", "codes"}),
+        (["model=nlsm", "data=nlsm_process", "data.nodes=30"], {"psi", "theta"}),
+        (["model=lfrm", "data=overlapping_blocks", "data.nodes=40"], {"z", "weights", "constant"}),
+    ],
+)
+def test_what_a_model_keeps_stands_beside_the_embedding(overrides, names, tmp_path):
+    arrays = np.load(save(tmp_path, *overrides).with_suffix(".npz"))
+    assert set(arrays) - {"labels"} == names | {"embedding", "links"}
+    assert (arrays["links"][1] != arrays["links"][2]).all()
+    if "r" in names:
+        assert np.array_equal(arrays["z"], arrays["b"] * arrays["r"])

@@ -101,6 +101,11 @@ class IELSM(NLSM):
         return scores
 
     @torch.no_grad()
+    def arrays(self) -> dict[str, Tensor]:
+        """``psi (T, N, K)`` mean places of the last fit."""
+        return {"psi": self.nodes(self.sizes["steps"])[0]}
+
+    @torch.no_grad()
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, K)`` places."""
         return torch.stack([self.places(time) for time in times.tolist()])

@@ -70,6 +70,9 @@ from dynbench.models.latent.interaction import Interaction, interaction_terms, l
 from dynbench.ranges import Count
 from dynbench.sampling.pairs import EdgeSampler, SampledPairs
 
+# Numbers of a trajectory up to which it is kept for figures.
+_KEPT = 4_000_000
+
 
 class NLSM(LatentSpace):
     """The model of the paper, with each of its open choices as a setting.
@@ -170,6 +173,14 @@ class NLSM(LatentSpace):
             z, terms = self.forecast(time)
             scores[asked] = link_logits(z[None], terms, torch.zeros_like(asked), queries.src[asked], queries.dst[asked])
         return scores
+
+    @torch.no_grad()
+    def arrays(self) -> dict[str, Tensor]:
+        """Means of the last fit: ``psi (T, N, K)`` and ``theta (T, K, P)``, unless they are very many."""
+        steps = self.sizes["steps"]
+        if steps * self.sizes["nodes"] * self.dim > _KEPT:
+            return {}
+        return {"psi": self.nodes(steps)[0], "theta": self.matrices(steps)[0]}
 
     @torch.no_grad()
     def embed(self, times: Tensor) -> Tensor:

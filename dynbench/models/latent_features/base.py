@@ -140,6 +140,11 @@ class FeatureSampler(Model):
         last = torch.from_numpy(self.samples[-1]["features"]).float()
         return last.expand(len(times), -1, -1)
 
+    def arrays(self) -> dict[str, Tensor]:
+        """``z (N, K)`` features in the last sample, and what else it holds."""
+        last = {name: torch.from_numpy(np.array(value)) for name, value in self.samples[-1].items()}
+        return {"z": last.pop("features").float(), **last}
+
     # ---- keeping ------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -252,6 +252,14 @@ class DGLFRM(LinkAutoencoder):
         """``(T, N, K)`` means of z over the draws, the same at every time."""
         return self.latent().mean(0).expand(len(times), -1, -1)
 
+    def arrays(self) -> dict[str, Tensor]:
+        """Of a draw: ``z (N, K)``, memberships ``b``, strengths ``r``, and ``codes (N, D)``, a logit's factors."""
+        z = self.latent()[0]
+        strengths = {"r": self.strength[0]} if self.strengths else {}
+        with torch.no_grad():
+            codes = self.decoder(z)[0]
+        return {"z": z, "b": self.memberships[0].to(torch.uint8), **strengths, "codes": codes}
+
     def describe(self) -> dict[str, float]:
         """Communities: of a node on average, those with a member at all, and those with a hundredth of the nodes."""
         members = self.memberships.float().mean(0)

@@ -161,6 +161,10 @@ class OSBM(Model):
         """``(T, N, K)`` memberships, the same at every time."""
         return self.tau.float().expand(len(times), -1, -1)
 
+    def arrays(self) -> dict[str, Tensor]:
+        """``z (N, K)`` memberships, and weights with the constant's row and column last."""
+        return {"z": self.tau.float(), "weights": self.weights.float()}
+
     def describe(self) -> dict[str, float]:
         """Communities of a node on average, and those with a likely member."""
         return {

@@ -192,6 +192,10 @@ class SBM(Model):
         """``(T, N, K)`` memberships, the same at every time."""
         return self.memberships.expand(len(times), -1, -1)
 
+    def arrays(self) -> dict[str, Tensor]:
+        """``z (N, K)`` memberships, and the chances of links between blocks."""
+        return {"z": self.memberships, "chances": self.chances}
+
     def describe(self) -> dict[str, float]:
         """Blocks that were chosen, and those of them that any node most likely belongs to."""
         return {

@@ -78,6 +78,10 @@ class VGAE(LinkAutoencoder):
         """The means."""
         return self.means[None], self.means[None]
 
+    def arrays(self) -> dict[str, Tensor]:
+        """``z (N, dim)``, the means, which are their own codes."""
+        return {"z": self.means, "codes": self.means}
+
     @torch.no_grad()
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, dim)`` means, the same at every time."""
