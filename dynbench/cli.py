@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dynbench import lifeline
 from dynbench.errors import ConfigError, DynbenchError, RunError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _sweeper: int | None = None
 def main() -> None:
     """Entry point of ``dynbench``, which says what there is when nothing follows, and of ``run.py``, which runs."""
     words = sys.argv[1:]
+    lifeline.hold()
     try:
         _main(words if words or os.path.basename(sys.argv[0]) == "run.py" else ["--help"])
     except KeyboardInterrupt:

@@ -7,19 +7,28 @@ already, whether its results could be kept. Then :mod:`dynbench.engine` does the
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
-import os
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dynbench import records
+from dynbench import files, records
 from dynbench.config.compose import read_choice
 from dynbench.config.cuts import find_cuts
-from dynbench.records import Identity, Record
+from dynbench.config.source import read_class
+from dynbench.errors import RunError
+from dynbench.records import Identity, Record, locks
+
+if TYPE_CHECKING:
+    from dynbench.engine.session import Result
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,21 +60,33 @@ def run(values: dict[str, Any], overrides: Sequence[str] = ()) -> Outcome:
     """
     identity = records.identify(values)
     store = records.Store(values["results_dir"], values["work_dir"])
-    before = store.find(identity)
-    if before is not None and before.finished and not values["force"]:
-        return Outcome(before, store.place(identity), skipped=True)
+    if (before := _finished_before(store, identity, values)) is not None:
+        return before
     path = store.path(identity)
     records.require_writable(path.parent)
     records.require_writable(values["work_dir"])
     about = _about(identity, values, overrides)
     try:
-        from dynbench.engine.session import carry_out
+        with _no_space_is_the_users():
+            from dynbench.engine import session
 
-        result = carry_out(values, str(identity), f"{identity.model}-{identity.data}-{about['fit']}")
+            trainer = session.start(values)
+            folder, fit = Path(values["work_dir"]) / str(identity), f"{identity.model}-{identity.data}-{about['fit']}"
+            # Ranks of one run are not each other's rivals.
+            lock = locks.alone(folder, "carried out this run") if trainer.is_main else nullcontext(False)
+            with lock as waited:
+                if waited and (before := _finished_before(store, identity, values)) is not None:
+                    return before
+                result = session.carry_out(values, str(identity), fit, trainer)
+                return _keep(result, about, identity, path, values)
     except Exception as error:
-        if _is_main() and (before is None or not before.finished):
-            _write_failure(about, path, error)
+        if _is_main():
+            _write_failure(about, store, error)
         raise
+
+
+def _keep(result: Result, about: dict[str, Any], identity: Identity, path: Path, values: dict[str, Any]) -> Outcome:
+    """Write what came out of a run."""
     found = {
         field.name: getattr(result, field.name) for field in fields(result) if field.name not in ("arrays", "is_main")
     }
@@ -76,6 +97,60 @@ def run(values: dict[str, Any], overrides: Sequence[str] = ()) -> Outcome:
             records.write_arrays(result.arrays, identity.arrays_path(values["work_dir"]))
         records.write(record, path)
     return Outcome(record, path, is_main=result.is_main)
+
+
+def _finished_before(store: records.Store, identity: Identity, values: dict[str, Any]) -> Outcome | None:
+    """A finished run of the same settings and on the same data, unless it is to be run again."""
+    before = store.find(identity)
+    if values["force"] or before is None or not before.finished:
+        return None
+    if not _same_data(before, values):
+        _log.warning("data=%s is not what it was on %s; the run is made again", identity.data, before.created)
+        return None
+    return Outcome(before, store.place(identity), skipped=True)
+
+
+def _same_data(record: Record, values: dict[str, Any]) -> bool:
+    """Whether the files of today hold the graph of a record. Files that are not at hand contradict nothing.
+
+    Raises:
+        DataError: If they are not those of the card.
+    """
+    kept = record.provenance.get("files")
+    takes = read_class(values["data"]["_target_"]).parameters
+    if not isinstance(kept, dict) or not {"files", "folder", "where"} <= set(takes):
+        return True  # generated, or found in a way of its own
+    from dynbench.data.finding import sums_at_hand
+    from dynbench.data.locations import Locations
+
+    where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"])
+    sums = sums_at_hand(values["data"], where)
+    if sums is None or sums == kept:
+        return True
+    # Other files may hold the same graph: another format, or the same numbers written otherwise.
+    from dynbench.engine import session
+
+    view = read_class(values["protocol"]["_target_"]).attributes.get("view", "snapshots")
+    graph, _ = session.load(values, view)
+    return graph.checksum() == record.checksums.get("graph")
+
+
+@contextmanager
+def _no_space_is_the_users() -> Iterator[None]:
+    """A full disk, or a folder that may no longer be written, is nothing that a traceback explains."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        raise RunError(
+            f"cannot write{where}: {error.strerror}; free some space, or set work_dir and results_dir to other folders"
+        ) from error
+
+
+# Full, over quota, read-only, not permitted.
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def save_embeddings(values: dict[str, Any], overrides: Sequence[str] = ()) -> Path:
@@ -95,7 +170,7 @@ def save_embeddings(values: dict[str, Any], overrides: Sequence[str] = ()) -> Pa
     identity = Identity(*(getattr(outcome.record, name) for name in _NAMES), outcome.record.identity)
     path, arrays = identity.embeddings_path(values["results_dir"]), identity.arrays_path(values["work_dir"])
     manifest = path.with_suffix(".json")
-    if outcome.skipped and manifest.is_file() and path.is_file():
+    if outcome.skipped and _is_whole(manifest, path):
         return manifest
     if outcome.skipped and not arrays.is_file():
         return save_embeddings({**values, "force": True}, overrides)
@@ -103,9 +178,18 @@ def save_embeddings(values: dict[str, Any], overrides: Sequence[str] = ()) -> Pa
         # The manifest comes last: where it is, the arrays are whole.
         manifest.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(arrays, path)
+        files.replace(path, lambda file: file.write(arrays.read_bytes()))
+        arrays.unlink()
         records.write_text(manifest, json.dumps(_manifest(outcome.record, path), indent=1, default=str) + "\n")
     return manifest
+
+
+def _is_whole(manifest: Path, arrays: Path) -> bool:
+    """Whether arrays are those that their manifest tells of."""
+    try:
+        return json.loads(manifest.read_text("utf-8"))["sha256"] == hashlib.sha256(arrays.read_bytes()).hexdigest()
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 _NAMES = ("model", "data", "protocol", "budget", "seed")
@@ -156,10 +240,16 @@ def _is_main() -> bool:
     return ranks is None or getattr(ranks.rank_zero_only, "rank", 0) == 0
 
 
-def _write_failure(about: dict[str, Any], path: Path, error: Exception) -> None:
-    """Leave a record of the failure. Its reason starts with the error's type, from which tables tell absent data."""
-    reason = f"{type(error).__name__}: {error}"
-    records.write(Record(**about, status="failed", reason=reason, created=_now()), path)
+def _write_failure(about: dict[str, Any], store: records.Store, error: Exception) -> None:
+    """Leave a record of the failure, but never in the place of a finished one.
+
+    Its reason starts with the error's type, from which tables tell absent data.
+    """
+    record = Record(**about, status="failed", reason=f"{type(error).__name__}: {error}", created=_now())
+    before = store.find(record.name)
+    if before is None or not before.finished:
+        with suppress(RunError):  # where nothing can be written, the error itself says more
+            store.write(record)
 
 
 def _now() -> str:

@@ -9,7 +9,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
-from dynbench.engine.trainer import Trainer, save_tensors
+from dynbench.engine.kept import load_tensors, save_tensors
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import RunError
 
 
@@ -193,14 +194,14 @@ def test_stages_do_not_share_checkpoints(tmp_path):
 def test_tensors_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "state.pt"
     save_tensors({"x": torch.ones(2), "n": 3}, path)
-    kept = torch.load(path, weights_only=True)
+    kept = load_tensors(path)
     assert (kept["x"].tolist(), kept["n"]) == ([1, 1], 3)
 
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("dynbench.engine.trainer.torch.save", fail)
+    monkeypatch.setattr("dynbench.files.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         save_tensors({"x": torch.zeros(2)}, path)
-    assert torch.load(path, weights_only=True)["x"].tolist() == [1, 1]
+    assert load_tensors(path)["x"].tolist() == [1, 1]
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]

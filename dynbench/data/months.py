@@ -8,8 +8,9 @@ import numpy as np
 
 from dynbench.data import cutting
 from dynbench.data.base import View
-from dynbench.data.dataset import FileDataset, _Source
+from dynbench.data.dataset import FileDataset
 from dynbench.data.events import RawEvents
+from dynbench.data.finding import Source
 from dynbench.data.locations import Locations
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
@@ -62,7 +63,7 @@ class MonthlyDataset(FileDataset):
             raise DataError(f"data.first={first} is no month; write e.g. 2000-01") from error
         self.first, self.months = str(first), months
 
-    def _published(self, source: _Source) -> TemporalGraph:
+    def _published(self, source: Source) -> TemporalGraph:
         try:
             raw = in_months(source.reader(source.files), self.first_month, self.months)
         except DataError as error:

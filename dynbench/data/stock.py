@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
+from dynbench.data import cache
 from dynbench.data.base import Dataset, View, check_expected, check_view, plain
 from dynbench.data.download import sha256_of
 from dynbench.data.locations import DataUnavailable, Locations
@@ -26,7 +27,7 @@ from dynbench.ranges import Name, Place, Positive, Text
 log = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it when the recipe changes its result.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 
 Quarter = Annotated[str, Text("[0-9]{4}Q[1-4]", "a quarter, such as 2015Q3")]
 
@@ -86,7 +87,10 @@ class Stock(Dataset):
         arguments = {key: getattr(self, key) for key in ("sector", "first", "last", "penalty")}
         key = hashlib.sha256(json.dumps([RECIPE_VERSION, arguments, sums], sort_keys=True).encode()).hexdigest()[:20]
         kept = self.where.graphs() / f"{self.name}-{key}.npz"
-        graph = TemporalGraph.load(kept) if kept.is_file() else self._built(prices, nodes, kept)
+        graph = cache.load(kept)
+        if graph is None:
+            graph = self._built(prices, nodes)
+            cache.store(graph, kept)
         check_expected(graph, self.name, self.expected, "snapshots", True)
         self._origin = {"source": "rebuilt from prices", "files": sums, "arguments": {"view": view, **arguments}}
         return graph if view == "snapshots" else dataclasses.replace(graph, num_steps=None)
@@ -107,7 +111,7 @@ class Stock(Dataset):
             "their folder with data.path"
         )
 
-    def _built(self, prices: Path, nodes: Path, kept: Path) -> TemporalGraph:
+    def _built(self, prices: Path, nodes: Path) -> TemporalGraph:
         if not self.penalty > 0:
             raise DataError(f"dataset '{self.name}': data.penalty={self.penalty} must be above 0")
         days, tickers, values = read_prices(prices)
@@ -130,15 +134,9 @@ class Stock(Dataset):
         src, dst, time = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         kinds = sorted({sectors[tickers[i]] for i in chosen})
         labels = torch.tensor([kinds.index(sectors[tickers[i]]) for i in chosen])
-        graph = TemporalGraph.from_events(
+        return TemporalGraph.from_events(
             src, dst, time, len(chosen), directed=False, num_steps=len(steps), node_labels=labels
         )
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            graph.save(kept)
-        except OSError as error:
-            log.warning("cannot write the cache %s (%s); set cache_dir to a folder that can be written", kept, error)
-        return graph
 
 
 _NAMES = ("prices.csv", "nodes.csv")

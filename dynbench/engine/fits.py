@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dynbench.engine.trainer import Trainer, random_state, save_tensors, set_random_state
+from dynbench.engine.kept import is_whole, load_tensors, save_tensors
+from dynbench.engine.trainer import Trainer, random_state, set_random_state
 from dynbench.models.base import Model
+from dynbench.records import locks
 
 
 class FitStore:
@@ -17,21 +18,29 @@ class FitStore:
 
     Args:
         folder: Where they are kept; follows from the key of the fit alone.
+        owner: What was learnt from: the checksum of the graph. Fits of another one are set aside.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, owner: str = ""):
+        self.folder, self._owner = folder, owner
 
     def path(self, number: int) -> Path:
         """Where the fit of an episode is kept."""
         return self.folder / f"fit-{number}.pt"
 
+    def alone(self) -> AbstractContextManager[bool]:
+        """Keeps other runs that learn the same waiting, which then find the fit."""
+        return locks.alone(self.folder, "learnt the same; its fit will be used here")
+
+    def holds(self, number: int) -> bool:
+        """Whether the fit of an episode is there, and whole."""
+        return is_whole(self.path(number), self._owner)
+
     def load(self, number: int, model: Model, trainer: Trainer) -> bool:
         """Bring a kept fit back into a model; tells whether there is one."""
-        path = self.path(number)
-        if not path.is_file():
+        kept = load_tensors(self.path(number), self._owner)
+        if kept is None:
             return False
-        kept = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(kept["state"])
         set_random_state(kept["random"])  # a model may draw when it answers, and goes on from where training ended
         trainer.steps, trainer.seconds = trainer.steps + kept["steps"], trainer.seconds + kept["seconds"]
@@ -41,9 +50,8 @@ class FitStore:
         """Keep a fit, and remove what was kept within it. A model that learnt nothing leaves no file."""
         state = dict(model.state_dict())
         if state:
-            save_tensors(
-                {"state": state, "random": random_state(), "steps": steps, "seconds": seconds}, self.path(number)
-            )
+            content = {"state": state, "random": random_state(), "steps": steps, "seconds": seconds}
+            save_tensors(content, self.path(number), self._owner)
         self.clear_checkpoints()
 
     def clear_checkpoints(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 
 from dynbench.contract import Block, Episode, Exam, Selector
 from dynbench.engine.fits import FitStore, Timer
-from dynbench.engine.trainer import Trainer, save_tensors
+from dynbench.engine.kept import load_tensors, save_tensors
+from dynbench.engine.trainer import Trainer
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.metrics.base import BlockMetric
@@ -41,14 +43,16 @@ class Loop:
         folder: For what is kept between episodes.
         fits: Where fitted models are kept; below ``folder`` when omitted.
         resume: Whether to go on from what an earlier process kept, and to use fits that are there.
+        owner: What is kept belongs to this, the checksum of the graph; of another owner nothing is taken up.
     """
 
     def __init__(
         self, model: Model, protocol: Protocol, trainer: Trainer, folder: Path, fits: Path | None = None,
-        resume: bool = True,
+        resume: bool = True, owner: str = "",
     ):  # fmt: skip
         self.model, self.protocol, self.trainer, self.folder = model, protocol, trainer, folder
-        self.fits = FitStore(folder if fits is None else fits)
+        self.fits = FitStore(folder if fits is None else fits, owner)
+        self._owner = owner
         self.metrics: dict[str, BlockMetric] = {}
         self.done = self.queries = 0
         self.timer = Timer(fit=0.0, evaluate=0.0)
@@ -112,8 +116,12 @@ class Loop:
         learns = {"": episode.context} if self.model.learns == "context" else episode.train
         if not any(len(graph) for graph in learns.values()):
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
-        if self.fits.load(self._number, self.model, self.trainer):
-            return
+        with self.fits.alone() if self.trainer.is_main else nullcontext():
+            if not self.fits.load(self._number, self.model, self.trainer):
+                self._learn(episode, learns)
+
+    def _learn(self, episode: Episode, learns: Mapping[str, TemporalGraph]) -> None:
+        """Fit the model, and keep what it learnt."""
         steps, seconds = self.trainer.steps, self.trainer.seconds
         graphs = {name: copied(graph) for name, graph in learns.items()}
         several = self.model.several or len(graphs) > 1
@@ -282,14 +290,14 @@ class Loop:
                 for exam, metric in self.metrics.items()
             },
         }
-        save_tensors(content, self._path)
+        save_tensors(content, self._path, self._owner)
 
     def _restore(self) -> None:
-        if not self._path.is_file():
+        kept = load_tensors(self._path, self._owner)
+        if kept is None:
             return
-        kept = torch.load(self._path, weights_only=True)
-        if kept["stateful"] and not self.fits.path(kept["done"] - 1).is_file():
-            return  # its fits were deleted: a warm start has nothing to go on from
+        if kept["stateful"] and not self.fits.holds(kept["done"] - 1):
+            return  # its fits were deleted or damaged: a warm start has nothing to go on from
         self.done, self.queries, self.fingerprint = kept["done"], kept["queries"], kept["fingerprint"]
         self.timer.seconds |= kept["seconds"]
         self.trainer.steps, self.trainer.seconds = kept["trained"]

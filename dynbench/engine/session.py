@@ -41,24 +41,35 @@ class Result:
     is_main: bool = True
 
 
-def carry_out(values: Mapping[str, Any], name: str, fit: str) -> Result:
+def start(values: Mapping[str, Any]) -> Trainer:
+    """The Trainer of a checked run, which knows whether this is the process that evaluates and writes.
+
+    Raises:
+        DynbenchError: If its devices are not there.
+    """
+    trainer: Trainer = build(values["trainer"])
+    environment.use_threads(trainer.threads)
+    return trainer
+
+
+def carry_out(values: Mapping[str, Any], name: str, fit: str, trainer: Trainer) -> Result:
     """Carry out a checked run.
 
     Args:
         values: The resolved configuration.
         name: Of the run; its folder below ``work_dir``.
         fit: Key of its fits; their folder below ``work_dir/fits``.
+        trainer: Made by :func:`start`.
 
     Raises:
         DynbenchError: If the data, the device or the numbers fail.
     """
-    trainer: Trainer = build(values["trainer"])
-    environment.use_threads(trainer.threads)
     where = environment.describe()
     protocol: Protocol = build(values["protocol"])
     model: Model = build(values["model"])
     graph, provenance = load(values, protocol.view)
     check_needs(model, graph, values)
+    owner = graph.checksum()
     folder, fits = Path(values["work_dir"]) / name, Path(values["work_dir"]) / "fits" / fit
     for place in (folder, fits):
         place.mkdir(parents=True, exist_ok=True)
@@ -68,8 +79,9 @@ def carry_out(values: Mapping[str, Any], name: str, fit: str) -> Result:
         log_every=values["logger"]["log_every"],
         checkpoint_seconds=values["checkpoint_seconds"],
         progress=values["progress"],
+        owner=owner,
     )
-    loop = Loop(model, protocol, trainer, folder, fits, resume=not values["force"])
+    loop = Loop(model, protocol, trainer, folder, fits, resume=not values["force"], owner=owner)
     loop.play(graph, values["seed"])
     result = Result(provenance=provenance, environment=where, sizes=_sizes(graph), seconds=_seconds(loop))
     result.is_main = trainer.is_main
@@ -80,7 +92,7 @@ def carry_out(values: Mapping[str, Any], name: str, fit: str) -> Result:
     result.sizes |= {"queries": loop.queries, "parameters": model.num_parameters()}
     if trainer.steps:
         result.sizes["fit_steps"] = trainer.steps
-    result.checksums = {"graph": graph.checksum(), "queries": loop.fingerprint}
+    result.checksums = {"graph": owner, "queries": loop.fingerprint}
     result.environment["device"] = environment.device_name(trainer.device)
     result.peak_memory_mb = environment.peak_memory_mb()
     loop.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,8 @@ from typing import Any, Protocol
 
 import torch
 from tqdm import tqdm
+
+from dynbench.engine.kept import load_tensors, save_tensors
 
 
 class Resumable(Protocol):
@@ -29,6 +30,7 @@ class Sweeps:
     steps: int
     seconds: float
     is_main: bool
+    _owner: str = ""
 
     def sweeps(self, sampler: Resumable, count: int) -> Iterator[int]:
         """Count the sweeps of a sampler, or the rounds of another iteration, with a progress bar and checkpoints.
@@ -47,8 +49,8 @@ class Sweeps:
         if self._skip(sampler, call):
             return
         kept, first = self._path(f"{call}.sweeps"), 0
-        if kept is not None and kept.is_file():
-            found = torch.load(kept, weights_only=True)
+        found = load_tensors(kept, self._owner)
+        if found is not None:
             sampler.load_state_dict(found["state"])
             set_random_state(found["random"])
             first = found["sweep"]
@@ -64,7 +66,7 @@ class Sweeps:
                 bar.update()
                 if kept is not None and self.is_main and time.monotonic() - saved > self._checkpoint_seconds:
                     content = {"sweep": sweep + 1, "state": dict(sampler.state_dict()), "random": random_state()}
-                    save_tensors(content, kept)
+                    save_tensors(content, kept, self._owner)
                     saved = time.monotonic()
         self.seconds += time.monotonic() - started
         self.steps += count
@@ -93,13 +95,3 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["cpu"].cpu())
     if state["cuda"]:
         torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
-
-
-def save_tensors(content: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values, whole or not at all; read them back with ``torch.load(weights_only=True)``."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        torch.save(content, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

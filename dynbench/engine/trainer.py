@@ -24,7 +24,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dynbench.contract import Selector
-from dynbench.engine.sweeps import Resumable, Sweeps, random_state, save_tensors, set_random_state
+from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
+from dynbench.engine.sweeps import Resumable, Sweeps, random_state, set_random_state
 from dynbench.errors import ConfigError, RunError
 from dynbench.ranges import Count, Positive
 
@@ -106,7 +107,7 @@ class Trainer(Sweeps):
 
     def prepare(
         self, folder: Path | None = None, logger: Any = False, log_every: int = 50, checkpoint_seconds: float = 60.0,
-        progress: bool = False,
+        progress: bool = False, owner: str = "",
     ) -> None:  # fmt: skip
         """Say where to log and to keep checkpoints; called by the runner before a run.
 
@@ -116,9 +117,10 @@ class Trainer(Sweeps):
             log_every: Steps between two logged values.
             checkpoint_seconds: Seconds between two checkpoints.
             progress: Whether to show a progress bar.
+            owner: What checkpoints belong to, beside their names; those of another owner are not taken up.
         """
         self._folder, self._logger, self._log_every = folder, logger, log_every
-        self._checkpoint_seconds, self._progress = checkpoint_seconds, progress
+        self._checkpoint_seconds, self._progress, self._owner = checkpoint_seconds, progress, owner
         self.stage("fit")
 
     def stage(self, name: str, key: str = "fit") -> None:
@@ -168,9 +170,10 @@ class Trainer(Sweeps):
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
+            plugins=[SealedCheckpoints(self._owner)],
             inference_mode=False,
         )
-        found = resume is not None and resume.is_file()
+        found = is_whole(resume, self._owner)
         started = time.monotonic()
         module.train()
         batches = _Steps(steps) if batches is None else batches
@@ -203,7 +206,9 @@ class Trainer(Sweeps):
         if time.monotonic() - self._saved_at > self._checkpoint_seconds:
             trained = [self.steps, self.seconds]
             save_tensors(
-                {"call": call, "state": module.state_dict(), "random": random_state(), "trained": trained}, done
+                {"call": call, "state": module.state_dict(), "random": random_state(), "trained": trained},
+                done,
+                self._owner,
             )
             self._saved_at = time.monotonic()
         if checkpoint.is_file():
@@ -211,10 +216,9 @@ class Trainer(Sweeps):
 
     def _skip(self, module: Resumable, call: int) -> bool:
         """Whether an earlier process completed this call; the last such call brings back its outcome."""
-        done = self._path("done.pt")
-        if done is None or not done.is_file():
+        kept = load_tensors(self._path("done.pt"), self._owner)
+        if kept is None:
             return False
-        kept = torch.load(done, weights_only=True)
         if call == kept["call"]:
             module.load_state_dict(kept["state"])
             set_random_state(kept["random"])

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -299,20 +300,24 @@ class TemporalGraph:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
+    def write(self, file: IO[bytes]) -> None:
+        """Write plain arrays (``.npz``) into an open file."""
+        np.savez_compressed(file, _values=np.array(json.dumps(self._values())), **self._arrays())
+
     def save(self, path: str | Path) -> None:
         """Write plain arrays (``.npz``), through a temporary name so that no half-written file can be found."""
         path = Path(path)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
-                np.savez_compressed(file, _values=np.array(json.dumps(self._values())), **self._arrays())
+                self.write(file)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: str | Path) -> TemporalGraph:
-        """Read what :meth:`save` wrote. Pickled content is refused."""
+    def load(cls, path: str | Path | IO[bytes]) -> TemporalGraph:
+        """Read what :meth:`save` or :meth:`write` wrote. Pickled content is refused."""
         with np.load(path, allow_pickle=False) as stored:
             values = json.loads(str(stored["_values"]))
             arrays = {name: torch.from_numpy(stored[name]) for name in stored.files if name != "_values"}

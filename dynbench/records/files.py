@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dynbench.errors import RunError
+from dynbench.files import replace
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -49,16 +50,11 @@ def require_writable(folder: str | Path) -> None:
 
 def _write(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            write(file)
-        os.replace(part, path)
+        replace(path, write)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror}; set results_dir and work_dir to folders you may write"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path

@@ -9,8 +9,8 @@ import tempfile
 import threading
 from collections.abc import Sequence
 
-# Seconds that a process has to keep its checkpoint before it is killed.
-_GRACE = 15.0
+from dynbench import lifeline
+
 _LAST_WORDS = 4000
 
 
@@ -32,12 +32,13 @@ class ProcessPool:
         Returns:
             The exit code (negative: the signal that ended it) and the end of what it printed.
         """
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"} if single_thread else None
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"} if single_thread else dict(os.environ)
         with tempfile.TemporaryFile() as output:
             process = self._start(command, environment, output)
             try:
                 code = process.wait()
             finally:
+                process.stdin.close()
                 with self._lock:
                     self._running.discard(process)
             size = output.seek(0, os.SEEK_END)
@@ -58,23 +59,17 @@ class ProcessPool:
             process.send_signal(signal.SIGINT)
         for process in running:
             try:
-                process.wait(_GRACE)
+                process.wait(lifeline.GRACE)
             except subprocess.TimeoutExpired:
-                process.kill()
+                lifeline.end(process)
 
-    def _start(self, command: Sequence[str], environment: dict[str, str] | None, output) -> subprocess.Popen:
+    def _start(self, command: Sequence[str], environment: dict[str, str], output) -> subprocess.Popen:
         with self._lock:
             if self._stopped:
                 raise OSError("stopped by the user")
             # A process group of its own: Ctrl-C reaches this process only, which then ends the others in order.
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
+            # It ends with this process also where that is killed.
+            process = lifeline.start(command, environment, stdout=output, stderr=subprocess.STDOUT)
             self._running.add(process)
             return process
 

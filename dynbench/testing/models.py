@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dynbench.config.check import answers
 from dynbench.config.compose import read_choice
-from dynbench.engine.trainer import save_tensors
+from dynbench.engine.kept import load_tensors, save_tensors
 from dynbench.models.base import Model
 from dynbench.testing.secrecy import check_answers_unseen, check_causality, check_order, check_replay
 from dynbench.testing.stage import (
@@ -95,7 +95,7 @@ def check_saving(model: str, protocol: str, directed: bool = False) -> None:
     learner, overheard, _ = plain(model, protocol, directed)
     with tempfile.TemporaryDirectory() as folder:
         save_tensors(dict(learner.state_dict()), Path(folder) / "state.pt")
-        state = torch.load(Path(folder) / "state.pt", weights_only=True)
+        state = load_tensors(Path(folder) / "state.pt")
     torch.manual_seed(12345)
     fresh = make("model", model)
     if state:
