@@ -20,10 +20,13 @@ from dynbench.errors import ConfigError, DynbenchError, RunError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from dynbench.records import Record
+
 USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 
 # Words that are commands of their own, with the function that takes what follows them and returns an exit code.
 COMMANDS = {
+    "compare": "dynbench.comparing.command:main",
     "import": "dynbench.importing.command:main",
     "tables": "dynbench.reporting.make:main",
     "figures": "dynbench.reporting.make_figures:main",
@@ -82,12 +85,14 @@ def _main(words: list[str]) -> None:
         _complain(bug, RUN_ERROR)
 
 
-def _play(values: dict[str, Any], words: Sequence[str]) -> None:
+def _play(values: dict[str, Any], words: Sequence[str]) -> Record | None:
     """Carry out one run and print what came out."""
     if values["save_embeddings"]:
         from dynbench.runner import save_embeddings
 
-        return print(f"embeddings: {save_embeddings(values, words)}")
+        print(f"embeddings: {save_embeddings(values, words)}")
+        return None
+    from dynbench.comparing.sweep import note
     from dynbench.reporting.published import find
     from dynbench.reporting.summary import format_summary
     from dynbench.runner import run
@@ -97,7 +102,9 @@ def _play(values: dict[str, Any], words: Sequence[str]) -> None:
         return None
     if outcome.skipped:
         print(f"finished before ({outcome.record.created}); force=true runs it again")
-    return print(format_summary(outcome.record, find(values), outcome.path))
+    print(format_summary(outcome.record, find(values), outcome.path))
+    note(values, outcome.record.name)
+    return outcome.record
 
 
 # ---- what Hydra does --------------------------------------------------------------------------------------------
@@ -113,6 +120,7 @@ def _through_hydra(words: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from dynbench.comparing.sweep import begin
     from dynbench.config import schema
     from dynbench.config.compose import CONF, enable_plugins
     from dynbench.config.explain import explain
@@ -122,7 +130,9 @@ def _through_hydra(words: list[str]) -> None:
     # Overrides come last: Hydra's parser takes them in one piece only.
     typed = [word for word in words if "=" in word and not word.startswith("-")]
     options = [word for word in words if word not in typed]
-    if {"-m", "--multirun"} & set(options):
+    sweeps = bool({"-m", "--multirun"} & set(options))
+    name = begin() if sweeps else ""
+    if sweeps:
         typed = _with_settings_in_the_sweep(typed)
     sys.argv[1:] = [*options, *typed, *searchpath]
     # With this Hydra raises what it would print over many lines.
@@ -135,35 +145,63 @@ def _through_hydra(words: list[str]) -> None:
         raise ConfigError(explain(error, words)) from error
     except RunError as error:
         # Under a launcher each failed member has said so itself; Hydra hands over the first when all have ended.
+        _print_table(name, words)
         print(f"runs of the sweep failed, the first:\n  {error}", file=sys.stderr)
         sys.exit(RUN_ERROR)
+    _print_table(name, words)
     if _failures:
         print(f"{len(_failures)} of the sweep's runs failed:", *_failures, sep="\n  ", file=sys.stderr)
         sys.exit(RUN_ERROR)
 
 
-def _member(config: DictConfig) -> None:
+def _print_table(name: str, words: Sequence[str]) -> None:
+    """What a sweep's members measured, side by side."""
+    from dynbench.comparing.sweep import finished, table
+
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    places = [typed.get(key, usual).strip("'\"") for key, usual in (("results_dir", "results"), ("work_dir", "runs"))]
+    text = table(finished(name, *places), sys.stdout.isatty()) if name else ""
+    if text:
+        print(f"\n{text}")
+
+
+def _member(config: DictConfig) -> float | None:
     """One member of a sweep. A failure is told at once, kept for the end, and stops no other member.
 
+    Returns:
+        The run's score on validation, which a sweeper that searches maximises; never a score of the test.
+
     Raises:
-        RunError: If the member failed in a process of its own, from which nothing else reaches the sweep.
+        RunError: If the member failed in a process of its own, from which nothing else reaches the sweep; or if a
+            search has nothing to look at.
     """
     from hydra.core.hydra_config import HydraConfig
 
+    from dynbench.comparing.matrix import validation_score
     from dynbench.config import schema
     from dynbench.config.check import check
     from dynbench.config.compose import enable_plugins
 
     words = list(HydraConfig.get().overrides.task)
+    searches = not HydraConfig.get().sweeper["_target_"].endswith(".BasicSweeper")
     schema.register()
     enable_plugins()
     try:
         values = check(config)
         if values["trainer"]["devices"] * values["trainer"].get("num_nodes", 1) > 1:
             _in_own_process(words)
+            from dynbench.records import Store, identify
+
+            record = Store(values["results_dir"], values["work_dir"]).find(identify(values))
         else:
-            _play(values, words)
-        return
+            record = _play(values, words)
+        score = None if record is None else validation_score(record.metrics)
+        if searches and score is None:
+            raise RunError(
+                f"protocol={values['protocol']['name']} measures nothing on validation, and a search must not look at "
+                "the test; protocols that do: single_step_dysat, static_links, temporal_events, temporal_split"
+            )
+        return score
     except DynbenchError as error:
         reason = str(error)
     except Exception as error:
@@ -173,9 +211,10 @@ def _member(config: DictConfig) -> None:
             traceback.print_exc()
     failure = f"{' '.join(words)}: {reason}"
     print(f"failed: {failure}", file=sys.stderr)
-    if os.getpid() != _sweeper:
+    if os.getpid() != _sweeper or searches:
         raise RunError(failure)
     _failures.append(failure)
+    return None
 
 
 def _in_own_process(words: Sequence[str]) -> None:

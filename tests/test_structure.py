@@ -34,6 +34,7 @@ FORBIDDEN = {
 }  # fmt: skip
 LIGHT = (
     "dynbench.api.results",
+    "dynbench.comparing",
     "dynbench.config",
     "dynbench.records",
     "dynbench.reporting",

@@ -27,8 +27,10 @@ _USAGE = {
     "model=nlsm data=enron model.dim=32": "change any setting",
     "-m model=nlsm,bas data=enron seed=0,1": "a sweep; finished runs are skipped",
     "model=nlsm data=uci --help": "the settings and the card of what is chosen",
+    "compare data=uci protocol=NAME": "all runs there are, side by side, with ranks and tests",
     "import FILE": "your own file of events becomes a dataset",
     "tables": "the papers' tables, measured beside published",
+    "tables --model mine": "the same with a row for a model of yours",
     "figures": "the papers' figures",
 }
 

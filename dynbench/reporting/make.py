@@ -20,7 +20,7 @@ from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.records import Identity, Record, Store
-from dynbench.reporting import process_pool, render, schedule, scoreboard, table
+from dynbench.reporting import guests, process_pool, render, schedule, scoreboard, table
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.plan import CellPlan, Planner, Run
 from dynbench.reporting.results import Cell, is_unavailable, measure, one_line
@@ -159,9 +159,12 @@ class Report:
 
 
 def prepare(
-    names: Sequence[str], budget: str, store: Store, extra: Sequence[str] = (), composer: Composer | None = None
-) -> Plan:
+    names: Sequence[str], budget: str, store: Store, extra: Sequence[str] = (), composer: Composer | None = None,
+    own: Sequence[table.Row] = (),
+) -> Plan:  # fmt: skip
     """Read tables and compose their cells, at the budget that is run for and at those that are shown.
+
+    Rows of the user's ``own`` stand below those of each table.
 
     Raises:
         ConfigError: If a table is unknown or wrong.
@@ -172,7 +175,7 @@ def prepare(
         shown.append(budget)  # the planner says what is wrong with it
     planners = {one: Planner(one, extra, composer) for one in shown}
     plan = Plan(budget, store)
-    for definition in table.load_all(names):
+    for definition in (guests.with_rows(one, own) for one in table.load_all(names)):
         plan.tables[definition.name] = definition
         plan.cells[definition.name] = {one: planner.plan(definition) for one, planner in planners.items()}
     return plan
@@ -224,9 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     folder = options.results_dir or (SMOKE_RESULTS if options.budget == BUDGETS[0] else "results")
+    own = guests.rows(options.model)
+    if own:
+        folder = guests.overlay(folder, options.work_dir)
     store = Store(folder, options.work_dir)
     composer = Composer()
-    plan = prepare(options.tables, options.budget, store, options.set, composer)
+    plan = prepare(options.tables, options.budget, store, options.set, composer, own)
     only = Filter.parse(options.only, plan.tables.values())
     records.require_writable(store.results_dir / render.FOLDER)
     store.publish(plan.wanted())
@@ -241,6 +247,9 @@ def _main(options: argparse.Namespace) -> int:
         plan.write()
     for name in plan.tables:
         print(f"written: {store.results_dir / render.FOLDER / name}.{{md,csv,tex}}")
+    if own:
+        _print_report(report, options.no_run)
+        return 1 if report.failed else 0
     every = prepare((), options.budget, store, options.set, composer) if options.tables else plan
     if options.prune:
         print(f"pruned: {store.published.prune(every.wanted())} runs that no table uses")
@@ -340,6 +349,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--tables", nargs="+", default=[], metavar="NAME", help="tables to make (default: all)")
+    add("--model", nargs="+", default=[], metavar="NAME", help="models of yours as rows (NAME, or "
+        "NAME,model.KEY=VALUE); such tables are written to own_rows/ in the work folder")  # fmt: skip
     add("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
     add("--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)")
     add("--results-dir", metavar="DIR", help=f"published runs, tables (default: results; at smoke {SMOKE_RESULTS})")

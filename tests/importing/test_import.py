@@ -8,12 +8,19 @@ import random
 
 import pytest
 import yaml
-from conftest import SAMPLES, Sample
+from import_samples import SAMPLES, Sample
 
 import dynbench
 from dynbench.config import compose
 from dynbench.importing.command import main
 from dynbench.importing.window import suggest
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to stand in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def take(here, sample: Sample, *words: str, code: int = 0) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import pytest
 
 
 @dataclass(frozen=True)
@@ -153,10 +150,3 @@ SAMPLES = {
     one.name: one
     for one in (MAILS, SNAP, JODIE, MILLISECONDS, KONECT, GERMAN, FACTS, UNSORTED, TIMELESS)
 }  # fmt: skip
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """An empty folder to stand in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
