@@ -3,19 +3,24 @@
 A run belongs to a cell of a table if it was composed with everything that the cell's overrides say. Of several rows of
 one table that fit, the one that says most is meant: with ``model.weights=unbiased`` a run belongs to the row that
 says so, and no longer to the plain row of its model.
+
+A recipe may hold what a paper tuned for each dataset. A run of the model without it is set beside the row too, if no
+other row is its own, and is told what the row sets otherwise.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from dynbench.config import schema
 from dynbench.config.compose import read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError
@@ -36,6 +41,8 @@ class PublishedValue:
         runs: Runs behind the published value, if the table says how many.
         overrides: What produces the cell; what a run sets beyond these is not the table's.
         note: What the table remarks on the row.
+        comparable: Whether the table sets what it measures there against the published value.
+        otherwise: What the row's recipe sets for the dataset, and the run does not: ``model.dropout=0.4``.
     """
 
     table: str
@@ -49,6 +56,8 @@ class PublishedValue:
     runs: int | None
     overrides: tuple[str, ...]
     note: str = ""
+    comparable: bool = True
+    otherwise: tuple[str, ...] = ()
 
     def difference(self, measured: float) -> float:
         """Measured (as in a record) minus published, in the unit of the table."""
@@ -76,21 +85,42 @@ def find(config: Mapping[str, Any] | DictConfig) -> list[PublishedValue]:
 def _in_table(table: Table, config: Mapping[str, Any] | DictConfig, budget: str) -> list[PublishedValue]:
     values: list[PublishedValue] = []
     for column in table.columns:
-        fitting: list[tuple[int, Row, tuple[str, ...]]] = []
+        fitting: list[_Fit] = []
         for row in table.rows:
             overrides = table.cell_overrides(row, column, budget)
-            spelt = _spelt(overrides)
-            if all(_holds(config, text) for text in spelt):
-                fitting.append((len(spelt), row, overrides))
-        most = max((count for count, _, _ in fitting), default=0)
-        for count, row, overrides in fitting:
-            if count == most:
-                values += _values(table, row, column, overrides)
+            typed = dict(map(split, overrides))
+            recipe = typed.pop("recipe", None)
+            if not all(_holds(config, key, text) for key, text in typed.items()):
+                continue
+            says, otherwise = len(typed), ()
+            if recipe is not None:
+                tuned, own = _settings(recipe, _select(config, "data.name"))
+                lacks = [
+                    f"{key}={text}" for key, text in own.items() if key not in typed and not _holds(config, key, text)
+                ]
+                if lacks and not tuned:
+                    continue
+                says, otherwise = len(typed | own) - len(lacks), tuple(lacks)
+            fitting.append(_Fit(row, overrides, says, otherwise))
+        own = [fit for fit in fitting if not fit.otherwise] or fitting
+        most = max((fit.says for fit in own), default=0)
+        for fit in own:
+            if fit.says == most:
+                values += _values(table, column, fit)
     return values
 
 
-def _values(table: Table, row: Row, column: Column, overrides: Sequence[str]) -> list[PublishedValue]:
-    found = []
+class _Fit(NamedTuple):
+    """A row that a run belongs to but for what is set ``otherwise``, and how many of its settings say so."""
+
+    row: Row
+    overrides: tuple[str, ...]
+    says: int
+    otherwise: tuple[str, ...]
+
+
+def _values(table: Table, column: Column, fit: _Fit) -> list[PublishedValue]:
+    found, row = [], fit.row
     for name in column.metrics:
         paper = table.published.get((row.name, column.name, name))
         if paper is not None and paper.value is not None:
@@ -105,24 +135,37 @@ def _values(table: Table, row: Row, column: Column, overrides: Sequence[str]) ->
                     sd=paper.sd,
                     unit=table.metrics[name].unit,
                     runs=table.runs.get("paper"),
-                    overrides=tuple(overrides),
+                    overrides=tuple(fit.overrides),
                     note=" ".join(filter(None, [row.note, column.note, paper.note])),
+                    comparable=table.is_comparable(row, column),
+                    otherwise=fit.otherwise,
                 )
             )
     return found
 
 
-def _spelt(overrides: Sequence[str]) -> list[str]:
-    """Overrides with a recipe replaced by what it sets: who typed the same stands in the same place."""
-    typed = dict(map(split, overrides))
-    settings = read_choice("recipe", typed.pop("recipe")).get("model", {}) if "recipe" in typed else {}
-    plain = {f"model.{key}": json.dumps(value) for key, value in settings.items() if "${" not in str(value)}
-    return [f"{key}={text}" for key, text in (plain | typed).items()]
+def _settings(recipe: str, data: str | None) -> tuple[bool, dict[str, str]]:
+    """Whether a recipe has settings for datasets, and what it sets for this one: who typed the same did the same."""
+    settings = read_choice("recipe", recipe).get("model", {})
+    tuned = any("${for_data:" in str(value) for value in settings.values())
+    return tuned, {f"model.{key}": json.dumps(value) for key, value in _for_data(settings, data).items()}
 
 
-def _holds(config: Mapping[str, Any] | DictConfig, override: str) -> bool:
+def _for_data(settings: Mapping[str, Any], data: str | None) -> dict[str, Any]:
+    """A recipe's settings for a dataset, less those that hang on something else."""
+    schema.register()
+    found = {}
+    for key, value in settings.items():
+        root = OmegaConf.create({"data": {"name": data}, "model": {key: value}})
+        try:
+            found[key] = OmegaConf.to_container(root, resolve=True)["model"][key]
+        except OmegaConfBaseException:
+            continue
+    return found
+
+
+def _holds(config: Mapping[str, Any] | DictConfig, key: str, text: str) -> bool:
     """Whether a configuration is as an override says. A choice is compared by its name, a setting by its value."""
-    key, text = split(override)
     value = _select(config, key)
     if isinstance(value, (Mapping, DictConfig)) and "." not in key:
         return value.get("name", text) == text

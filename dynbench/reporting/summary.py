@@ -62,7 +62,8 @@ def _metric_row(name: str, value: float, paper: PublishedValue | None, plain: Un
     if paper is None:
         return name, measured, "", "", ""
     runs = f" ({paper.runs} runs)" if paper.runs and paper.runs > 1 else ""
-    source = f"{paper.table}, {paper.row}, {paper.column}{runs}"
+    doubt = "" if paper.comparable else "; not comparable"
+    source = f"{paper.table}, {paper.row}, {paper.column}{runs}{doubt}"
     delta = number(paper.difference(value), unit.digits, sign=True)
     return name, measured, with_published(paper.value, paper.sd, unit), delta, source
 
@@ -91,7 +92,9 @@ def _other_settings(record: Record, published: Sequence[PublishedValue]) -> list
     """What was typed that the table does not say and that can move a number."""
     said = {split(text)[0] for paper in published for text in paper.overrides}
     typed = [text for text in record.overrides if split(text)[0].split(".")[0] in _GROUPS]
-    return [text for text in typed if split(text)[0] not in said and "." in split(text)[0]]
+    own = [text for text in typed if split(text)[0] not in said and "." in split(text)[0]]
+    tuned = dict.fromkeys(f"{key} is {text} there" for paper in published for key, text in map(split, paper.otherwise))
+    return [*own, *tuned]
 
 
 def _cost(record: Record) -> list[str]:

@@ -41,6 +41,31 @@ def test_a_row_of_a_recipe_is_that_of_its_settings():
     assert find(compose([*words, *spelt, "model.negatives=63"])) == []
 
 
+def rows_beside(*words) -> dict[str, tuple]:
+    found = find(compose(["protocol=temporal_events", *words]))
+    return {(one.table, one.row): one.otherwise for one in found if one.table in ("dyglib_table1", "dyglib_table2")}
+
+
+def test_a_run_without_the_settings_for_its_dataset_is_told_them():
+    tables = ("dyglib_table1", "dyglib_table2")
+    assert rows_beside("model=jodie", "data=dgb_uci") == dict.fromkeys(
+        [(table, "JODIE") for table in tables], ("model.dropout=0.4",)
+    )
+    for words in (["recipe=jodie_datasets"], ["model.dropout=0.4"]):
+        found = rows_beside("model=jodie", "data=dgb_uci", *words)
+        assert found == dict.fromkeys([(table, "JODIE") for table in tables], ())
+    # Elsewhere the paper has no other settings than the defaults.
+    assert set(rows_beside("model=jodie", "data=wikipedia").values()) == {()}
+    assert set(rows_beside("model=jodie", "data=wikipedia", "model.dropout=0.4").values()) == {("model.dropout=0.1",)}
+
+
+def test_a_memory_that_is_best_against_other_negatives_stands_in_no_row_of_theirs():
+    found = rows_beside("model=edgebank", "recipe=edgebank_random", "data=dgb_uci")
+    assert list(found) == [("dyglib_table1", "EdgeBank"), ("dyglib_table2", "EdgeBank, unlimited memory")]
+    values = find(compose(["protocol=temporal_events", "model=edgebank", "recipe=edgebank_random", "data=dgb_uci"]))
+    assert {one.row: one.comparable for one in values} == {"EdgeBank": True, "EdgeBank, unlimited memory": False}
+
+
 @pytest.mark.parametrize(
     "other", [{"data": "synthetic_1"}, {"protocol": "multi_step"}, {"model": "adamic_adar"}, {"model": "nobody"}]
 )
