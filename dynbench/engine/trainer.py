@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -156,9 +157,7 @@ class Trainer(Sweeps):
         if self._skip(module, call):
             return
         resume = self._path(f"{call}.ckpt")
-        callbacks = self._callbacks(steps, resume)
-        if selection is not None:
-            callbacks.append(keeper := _Best(selection, self.steps))
+        callbacks = self._callbacks(steps, resume, selection)
         lightning = _lightning(
             **self._options,
             max_epochs=-1 if batches is not None else 1,
@@ -187,8 +186,9 @@ class Trainer(Sweeps):
         finally:
             torch.set_flush_denormal(False)
         module.eval()
-        if selection is not None:
-            keeper.restore(module)
+        for keeper in callbacks:
+            if isinstance(keeper, _Best):
+                keeper.restore(module)
         self.seconds += time.monotonic() - started
         self.steps += lightning.global_step
         self._keep(module, call, resume)
@@ -225,9 +225,11 @@ class Trainer(Sweeps):
             self.steps, self.seconds = kept["trained"]
         return call <= kept["call"]
 
-    def _callbacks(self, steps: int, checkpoint: Path | None) -> list[Callback]:
-        watch = _Watch(self._name, steps, self._log_every, self._progress, self.steps)
+    def _callbacks(self, steps: int, checkpoint: Path | None, selection: Selection | None) -> list[Callback]:
+        watch = _Watch(self._name, steps, self._log_every, self._progress, self.steps, selection)
         callbacks: list[Callback] = [_RandomState(), watch]
+        if selection is not None:
+            callbacks.append(_Best(selection, self.steps, watch.judged))
         if checkpoint is not None:
             callbacks.append(
                 ModelCheckpoint(
@@ -264,12 +266,16 @@ class _Steps(Sized, Iterable):
 class _Watch(Callback):
     """Progress bar, logged loss and the guard against NaN, all at every ``log_every``-th step only.
 
-    Reading a loss waits for the device, and Lightning's own bar and logging cost more than a small model's step.
+    Reading a loss waits for the device, and Lightning's own bar and logging cost more than a small model's step. Where
+    a model is judged after every epoch, the bar tells the epoch and how good the model was after the one before.
     """
 
-    def __init__(self, name: str, steps: int, log_every: int, progress: bool, offset: int):
+    def __init__(
+        self, name: str, steps: int, log_every: int, progress: bool, offset: int, selection: Selection | None
+    ):  # fmt: skip
         self._name, self._steps, self._every, self._progress, self._offset = name, steps, log_every, progress, offset
-        self._seen = 0
+        self._epoch = selection.every if selection is not None else 0
+        self._seen, self._judged, self._loss = 0, "", ""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._seen = trainer.global_step
@@ -278,6 +284,7 @@ class _Watch(Callback):
             total=self._steps, initial=self._seen, desc=self._name, unit="step", leave=False,
             mininterval=0.2, disable=None if shown else True,
         )  # fmt: skip
+        self._tell()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_idx) -> None:
         self._seen += 1
@@ -290,9 +297,22 @@ class _Watch(Callback):
                 f"the loss is {loss} at step {self._seen} of {self._name}; lower model.learning_rate, set "
                 "trainer.gradient_clip=1.0, or use trainer.precision=32-true"
             )
-        self._bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
+        self._loss = f"loss {loss:.4g}"
+        self._tell()
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.log_metrics({"train/loss": loss}, step=self._offset + self._seen)
+
+    def judged(self, values: dict[str, float]) -> None:
+        """Tell how good the model was found."""
+        self._judged = ", ".join(f"validation {name} {value:.4f}" for name, value in values.items())
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._epoch:
+            epochs = ceil(self._steps / self._epoch)
+            now = min(self._seen // self._epoch + 1, epochs)
+            self._bar.set_description_str(f"{self._name}, epoch {now}/{epochs}", refresh=False)
+        self._bar.set_postfix_str(", ".join(filter(None, (self._loss, self._judged))), refresh=False)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._bar.close()
@@ -303,10 +323,10 @@ class _Watch(Callback):
 
 
 class _Best(Callback):
-    """Judges the model as a :class:`Selection` says; its state is part of checkpoints."""
+    """Judges the model as a :class:`Selection` says, and tells it; its state is part of checkpoints."""
 
-    def __init__(self, selection: Selection, offset: int):
-        self._selection, self._offset = selection, offset
+    def __init__(self, selection: Selection, offset: int, tell: Callable[[dict[str, float]], None]):
+        self._selection, self._offset, self._tell = selection, offset, tell
         self._values: dict[str, float] = {}
         self._waited, self._state = 0, {}
 
@@ -327,6 +347,7 @@ class _Best(Callback):
         if trainer.logger is not None and trainer.is_global_zero:
             logged = {f"val/{name}": value for name, value in values.items()}
             trainer.logger.log_metrics(logged, step=self._offset + step)
+        self._tell(values)
         if self._better(values):
             self._values, self._waited = values, 0
             self._state = {

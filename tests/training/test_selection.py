@@ -113,3 +113,30 @@ def test_a_checkpoint_of_the_last_step_is_not_trained_further(tmp_path, monkeypa
 def test_a_judgement_that_is_no_number():
     with pytest.raises(RunError, match="judged as NaN at step 4"):
         fitted([float("nan")])
+
+
+def test_the_bar_tells_the_epoch_and_the_last_judgement(monkeypatch):
+    told = []
+
+    class Bar:
+        def __init__(self, **settings):
+            self.total, self.said = settings["total"], {}
+
+        def update(self):
+            told.append(dict(self.said))
+
+        def set_description_str(self, text, refresh):
+            self.said["epoch"] = text
+
+        def set_postfix_str(self, text, refresh):
+            self.said["after"] = text
+
+        def close(self):
+            told.append(dict(self.said))
+
+    monkeypatch.setattr("dynbench.engine.trainer.tqdm", Bar)
+    fitted([0.25, 0.5, 0.75], epochs=3)
+    assert [one["epoch"] for one in told[:12]] == [f"fit, epoch {k}/3" for k in (1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)]
+    assert [one["after"] for one in told[3:9:5]] == ["", "validation ap 0.5000"]
+    assert told[-1]["after"].startswith("loss ")
+    assert told[-1]["after"].endswith(", validation ap 0.7500")
