@@ -168,7 +168,7 @@ class TemporalEvents(Protocol):
         metric = partial(StreamMetrics, self.aggregate)
         blocks = _Batches(split, "validation", "all", "random", self)
         validation = Exam("validation", blocks, metric, select=("ap", "auc"))
-        yield Episode(f"{len(split.test):,} events", {"": split.train}, split.known, exams, validation)
+        yield Episode(f"{len(split.train):,} events", {"": split.train}, split.known, exams, validation)
 
     def _exam(self, split: EventSplit, nodes: NodeSet, strategy: Strategy) -> Exam | None:
         blocks = _Batches(split, "test", nodes, strategy, self)
