@@ -178,6 +178,8 @@ class AllPairs(Protocol):
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
         """Targets 1, 2, … with the history before each."""
         targets = self.num_episodes(graph)
+        if targets < 1:
+            raise DataError(f"single-step forecasting needs at least 2 snapshots, the data have {graph.num_steps}")
         first_seen = graph.first_seen()
         for target in range(1, targets + 1):
             nodes = torch.arange(graph.num_nodes)

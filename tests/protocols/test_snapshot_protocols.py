@@ -86,6 +86,8 @@ def test_one_snapshot_is_too_few():
     graph = TemporalGraph.from_events([0], [1], [0], 2, num_steps=1)
     with pytest.raises(DataError, match="needs at least 2 snapshots, the data have 1"):
         next(SingleStep().episodes(graph, 0))
+    with pytest.raises(DataError, match="needs at least 2 snapshots, the data have 1"):
+        next(AllPairs().episodes(graph, 0))
 
 
 def test_continuous_time_must_be_cut_first():
