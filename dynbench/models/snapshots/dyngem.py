@@ -152,6 +152,7 @@ class DynGEM(SnapshotModel):
             self._batches = ShuffledBatches(len(linked), self.batch_size, epochs)
             trainer.train(self, epochs * self._batches.per_epoch)
             self._rows = self._linked = self._columns = self._batches = None
+        self.to(trainer.device)  # training ends on the CPU
         with torch.no_grad():
             parts = torch.arange(self.sizes["num_nodes"], device=trainer.device).split(_ROWS)
             return torch.cat([self.encode(rows.take(part)) for part in parts])
