@@ -33,14 +33,22 @@ class FactIndex:
         self.timed, self.num_relations = timed, graph.num_relations
         self._nodes, self._relations = graph.num_nodes, 2 * graph.num_relations
         head, relation, answer, time = with_inverses(graph)
-        keys = torch.unique(self._group(head, relation, time) * self._nodes + answer)
+        self._times = torch.unique(time)
+        # Times and groups by rank: times in seconds times all else does not fit in 64 bits.
+        groups, group = torch.unique(self._group(head, relation, time), return_inverse=True)
+        keys = torch.unique(group * self._nodes + answer)
         self._answers = keys % self._nodes
-        self._groups, sizes = torch.unique_consecutive(keys // self._nodes, return_counts=True)
+        place, sizes = torch.unique_consecutive(keys // self._nodes, return_counts=True)
+        self._groups = groups[place]
         self._starts = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
 
     def _group(self, head: Tensor, relation: Tensor, time: Tensor) -> Tensor:
         group = head * self._relations + relation
-        return time * (self._nodes * self._relations) + group if self.timed else group
+        if not self.timed or not len(self._times):
+            return group
+        rank = torch.searchsorted(self._times, time).clamp_(max=len(self._times) - 1)
+        group = rank * (self._nodes * self._relations) + group
+        return torch.where(self._times[rank] == time, group, -1)  # nothing is known of other times
 
     def answers(self, head: Tensor, relation: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
         """The nodes that complete ``(head, relation, ?)``, at a time.

@@ -199,11 +199,13 @@ class TemporalGraph:
             src, dst = torch.minimum(src, dst), torch.maximum(src, dst)
         relation = self.relation[kept] if self.relation is not None else torch.zeros_like(src)
         weight = self.weight[kept] if self.weight is not None else torch.ones(len(src))
-        key = ((step * self.num_relations + relation) * self.num_nodes + src) * self.num_nodes + dst
+        # Pairs by rank: the square of a large number of nodes times many steps does not fit in 64 bits.
+        pairs, pair = torch.unique(src * self.num_nodes + dst, return_inverse=True)
+        key = (step * self.num_relations + relation) * max(len(pairs), 1) + pair
         key, group = torch.unique(key, return_inverse=True)
         weight = torch.zeros(len(key)).index_add_(0, group, weight.float())
-        key, dst = key // self.num_nodes, key % self.num_nodes
-        key, src = key // self.num_nodes, key % self.num_nodes
+        key, pair = key // max(len(pairs), 1), pairs[key % max(len(pairs), 1)]
+        src, dst = pair // self.num_nodes, pair % self.num_nodes
         return dataclasses.replace(
             self,
             src=src,

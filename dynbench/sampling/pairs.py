@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 
 
@@ -18,11 +19,20 @@ class PairIndex:
 
     Args:
         graph: A snapshot graph. In an undirected one ``(i, j)`` and ``(j, i)`` are the same pair.
+
+    Raises:
+        DataError: If there are more pairs of all snapshots than 64 bits can number.
     """
 
     def __init__(self, graph: TemporalGraph):
         self.num_nodes = graph.num_nodes
         self.directed = graph.directed
+        last = int(graph.time[-1]) if len(graph) else 0
+        if (last + 1) * self.num_nodes**2 > torch.iinfo(torch.long).max:
+            raise DataError(
+                f"{last + 1} snapshots of {self.num_nodes} nodes have more pairs than 64 bits can number; "
+                "take a wider data.window, or leave out nodes without events"
+            )
         self._keys = self.key(graph.time, graph.src, graph.dst).unique()
 
     @property
