@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.models.base import Model
 from dynbench.testing.stage import (
     Edit,
+    Heard,
     Interruption,
     Overheard,
     graph_for,
@@ -89,6 +91,27 @@ def same(one: Overheard, other: Overheard) -> bool:
     """Whether all answers are the same to the last digit."""
     pairs = zip(one.heard, other.heard, strict=False)
     return len(one.heard) == len(other.heard) and all(torch.equal(a.answer, b.answer) for a, b in pairs)
+
+
+def aligned(overheard: Overheard) -> list[Tensor]:
+    """Answers of each episode and exam with the questions in an order of their own, not in that of the asking."""
+    parts: dict[tuple[int, str, int], list[Heard]] = {}
+    for item in overheard.heard:
+        parts.setdefault((item.number, item.exam, item.block.step), []).append(item)
+    return [_in_order(items, overheard.asks) for items in parts.values()]
+
+
+def _in_order(items: list[Heard], asks: str) -> Tensor:
+    answers = torch.cat([item.answer for item in items])
+    if asks == "embed":
+        return answers  # a row per node
+    asked = [item.block.queries for item in items]
+    columns = [
+        torch.cat([getattr(part, name) for part in asked]).double().numpy()
+        for name in ("src", "dst", "time", "relation")
+        if getattr(asked[0], name) is not None
+    ]
+    return answers[torch.from_numpy(np.lexsort(columns))]
 
 
 def close(one: Tensor, other: Tensor) -> bool:

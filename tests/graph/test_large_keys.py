@@ -57,5 +57,5 @@ def test_snapshots_of_very_many_nodes():
 def test_pairs_that_cannot_be_numbered_are_refused():
     graph = dataclasses.replace(facts(NODES, NODES - 1, (0, 1)), relation=None, num_relations=1)
     assert PairIndex(graph).contains(1, torch.tensor([0]), torch.tensor([NODES - 1]))
-    with pytest.raises(DataError, match="wider data.window"):
+    with pytest.raises(DataError, match=r"wider data\.window"):
         PairIndex(dataclasses.replace(graph, time=torch.tensor([0, 0, 1, EARLY])))
