@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dynbench.contract import Selector
+from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
 from dynbench.engine.sweeps import Resumable, Sweeps, random_state, set_random_state
 from dynbench.errors import ConfigError, RunError
@@ -176,6 +177,8 @@ class Trainer(Sweeps):
         started = time.monotonic()
         module.train()
         batches = _Steps(steps) if batches is None else batches
+        if not self.on_gpu:
+            keep_freed_memory()
         # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
         torch.set_flush_denormal(True)
         try:
