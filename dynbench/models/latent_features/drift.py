@@ -27,8 +27,8 @@ Deviations:
       the chain goes on, and the new snapshot starts with the features of the one before.
 
 Reproduction:
-    NLSM's Table 4 prints 0.910 for Enron-A, 0.782 for Infocom and 0.672 for NIPS-110; none of these data can be had. No
-    table of ours has been made yet.
+    NLSM's Table 4 prints 0.910 for Enron-A, 0.782 for Infocom and 0.672 for NIPS-110; none of these data can be had.
+    What is measured on other networks stands in results/tables/nlsm_table4.md.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ Deviations:
 
 Reproduction:
     NLSM's Table 4 prints, without saying whether it was run anew, an AUC of 0.777 for Enron-A, 0.640 for Infocom and
-    0.398 for NIPS-110; none of these data can be had. No table of ours has been made yet.
+    0.398 for NIPS-110; none of these data can be had. What is measured on other networks stands in
+    results/tables/nlsm_table4.md, and on static ones in dglfrm_auc.md.
 """
 
 from __future__ import annotations

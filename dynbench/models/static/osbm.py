@@ -28,7 +28,8 @@ Deviations:
     * Pairs whose state is not known are left out.
 
 Reproduction:
-    No table of ours has been made yet.
+    DGLFRM's paper compares with it in tables that could not be had. What is measured stands in
+    results/tables/dglfrm_auc.md and dglfrm_ap.md.
 """
 
 from __future__ import annotations
