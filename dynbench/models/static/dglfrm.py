@@ -41,8 +41,8 @@ Deviations:
 
 Reproduction:
     The authors' README prints, for Cora over three splits, an AUC of 0.928, an average precision of 0.932 and 14.5
-    active communities; the paper's own tables could not be had. What is measured stands in results/tables: dglfrm_auc.md,
-    dglfrm_ap.md, dglfrm_active.md, with the mask of one direction, v drawn once, and no attributes beside it.
+    active communities; the paper's own tables could not be had. What is measured stands in results/tables,
+    dglfrm_auc.md, dglfrm_ap.md and dglfrm_active.md, beside variants: the mask of one direction, v drawn once.
 """
 
 from __future__ import annotations
