@@ -27,7 +27,7 @@ from dynbench.ranges import Count, Dropout, Positive, Width
 class StreamModel(GradientModel):
     """Learns to tell the destination of each event from a random one.
 
-    The logits of a pair come from :meth:`logits`, which looks at ``self.known`` for events strictly before the times
+    The embeddings of a pair come from :meth:`ends`, which looks at ``self.known`` for events strictly before the times
     asked about. A subclass makes its parameters in :meth:`build`.
 
     Args:
@@ -199,9 +199,13 @@ class StreamModel(GradientModel):
 
     # ---- answering ----------------------------------------------------------------------------------------
 
-    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
-        """``(Q,)`` logits of pairs, wherever they are, from what is known strictly before each time."""
+    def ends(self, src: Tensor, dst: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """``(Q, node_dim)`` embeddings of both ends of pairs, from what is known strictly before each time."""
         raise NotImplementedError
+
+    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
+        """``(Q,)`` logits of pairs, wherever they are."""
+        return self.predictor(*self.ends(src, dst, time)).squeeze(1)
 
     @torch.no_grad()
     def score(self, queries: Queries) -> Tensor:
@@ -222,15 +226,15 @@ class NodeModel(StreamModel):
         """``(Q, node_dim)`` embeddings of distinct nodes at times."""
         raise NotImplementedError
 
-    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
-        """Embeddings of both ends, and a score of the two."""
+    def ends(self, src: Tensor, dst: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of both ends."""
         nodes, times, back = (part.to(self.device) for part in distinct(torch.cat([src, dst]), time.repeat(2)))
         if torch.is_grad_enabled():
             embedded = self.encode(nodes, times)
         else:
             parts = zip(nodes.split(self.at_once), times.split(self.at_once), strict=True)
             embedded = torch.cat([self.encode(*part) for part in parts])
-        return self.predictor(*embedded.index_select(0, back).chunk(2)).squeeze(1)
+        return embedded.index_select(0, back).chunk(2)
 
 
 class PairModel(StreamModel):
@@ -250,10 +254,10 @@ class PairModel(StreamModel):
         """
         raise NotImplementedError
 
-    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
-        """Embeddings of both ends, and a score of the two."""
+    def ends(self, src: Tensor, dst: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of both ends in view of each other."""
         ends, times, back = (part.to(self.device) for part in distinct(torch.cat([src, dst]), time.repeat(2)))
-        return self.predictor(*self.pairs(ends, times, *back.chunk(2))).squeeze(1)
+        return self.pairs(ends, times, *back.chunk(2))
 
 
 def distinct(nodes: Tensor, times: Tensor) -> tuple[Tensor, Tensor, Tensor]:

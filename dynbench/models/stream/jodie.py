@@ -62,13 +62,13 @@ class JODIE(MemoryModel):
         super().prepare(train)
         self.scales.copy_(torch.stack([_scale(role, train.time) for role in (train.src, train.dst)]))
 
-    def logits(self, src: Tensor, dst: Tensor, time: Tensor) -> Tensor:
-        """Projected memories of both ends, and a score of the two."""
+    def ends(self, src: Tensor, dst: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """Projected memories of both ends."""
         ends = []
         for nodes, scale in zip((src, dst), self.scales, strict=True):
             nodes, times, back = (part.to(self.device) for part in distinct(nodes, time))
             ends.append(self.project(nodes, times, scale)[back])
-        return self.predictor(*ends).squeeze(1)
+        return ends[0], ends[1]
 
     def project(self, nodes: Tensor, times: Tensor, scale: Tensor) -> Tensor:
         """``(Q, node_dim)`` memories of nodes, at times, with the scale of their role."""
