@@ -5,9 +5,9 @@ Paper:
     et al. (ICLR 2019), Rossi et al. (2020) and Yu et al. (NeurIPS 2023).
 
 Idea:
-    Every link of a snapshot is an event at the snapshot's time. A model of events learns to predict them, and is then
-    shown all of them once more: a node's vector at a time is the mean over its events of the embeddings that it had
-    when they came.
+    Every link of a snapshot is an event within the snapshot's time, one after the other. A model of events learns to
+    predict them, and is then shown all of them once more: a node's vector at a time is the mean over its events of the
+    embeddings that it had when they came.
 
 Equations:
     With E_t the links of snapshot t in both directions, each once, and z the embedding of an end of an event::
@@ -22,7 +22,8 @@ Deviations:
     * The width of an embedding is that of the features, 1, as in the paper: there is little room for classes.
     * The paper's time encoding has 32 cosines. There are 31 here, so that its four heads share 1 + 31 columns evenly.
     * DyGFormer's sequences are as long as its one patch, 16; the paper cuts them at 6 and fills the patch up.
-    * Batches of a snapshot see the snapshots before it, and nothing of their own: all of it has one time.
+    * The events of a snapshot have times of their own, in the order of the data, so that attention sees the earlier
+      ones among them. The paper's are at the same time, and only memories know of those in earlier batches.
 
 Reproduction:
     Not measured yet.
@@ -69,6 +70,7 @@ class EventEmbedding(Model):
         learning_rate, weight_decay: Of Adam.
         batch_size: Consecutive events of a training step.
         epochs: Passes over all events.
+        at_once: Consecutive events that are embedded together; memories are a batch behind.
     """
 
     answers = frozenset({"embed"})
@@ -91,6 +93,7 @@ class EventEmbedding(Model):
         weight_decay: NonNegative = 5e-4,
         batch_size: Count = 32,
         epochs: Count = 50,
+        at_once: Count = 128,
     ):
         if system in ("dyrep", "tgn") and (dim + time_dim) % heads:
             raise ConfigError(f"model.heads={heads} must divide model.dim + model.time_dim = {dim + time_dim}")
@@ -98,7 +101,7 @@ class EventEmbedding(Model):
             "jodie": {},
             "dygformer": {"length": length, "patch": length, "channel": channel, "layers": layers, "heads": heads},
         }.get(system, {"neighbors": neighbors, "layers": layers, "heads": heads, "sampling": "uniform"})
-        self.system, self.dim, self.weight_decay = system, dim, weight_decay
+        self.system, self.dim, self.weight_decay, self.at_once = system, dim, weight_decay, at_once
         self.settings = {
             "node_dim": dim, "edge_dim": 1, "time_dim": time_dim, "dropout": dropout, "learning_rate": learning_rate,
             "batch_size": batch_size, "epochs": epochs, **own,
@@ -120,10 +123,15 @@ class EventEmbedding(Model):
         self._events = self.as_events(context)
 
     def as_events(self, graph: TemporalGraph) -> TemporalGraph:
-        """The links of snapshots in both directions, each once, in order of time."""
-        src, dst, time = graph.src.cpu(), graph.dst.cpu(), graph.time.cpu()
-        both = torch.stack([time.repeat(2), torch.cat([src, dst]), torch.cat([dst, src])]).unique(dim=1)
-        time, src, dst = both.contiguous()
+        """The links of snapshots in both directions, each once, one after the other within the snapshot's time."""
+        links = torch.stack([graph.time, graph.src, graph.dst], dim=1).cpu()
+        both = torch.stack([links, links[:, [0, 2, 1]]], dim=1).flatten(0, 1)
+        distinct, place = both.unique(dim=0, return_inverse=True)
+        first = torch.full((len(distinct),), len(both)).scatter_reduce_(0, place, torch.arange(len(both)), "amin")
+        step, src, dst = both[first.sort().values].T.contiguous()
+        sizes = torch.bincount(step)
+        begins = (sizes.cumsum(0) - sizes)[step]
+        time = step + (torch.arange(len(step)) - begins).double() / sizes[step]
         return TemporalGraph(src, dst, time, graph.num_nodes, directed=True, node_features=self._features)
 
     @torch.no_grad()
@@ -134,15 +142,14 @@ class EventEmbedding(Model):
         total = torch.zeros(int(times.max()) + 1, nodes, self.dim)
         self.model.condition(events.events(0, 0))
         for step, start, stop in _steps(events.time, len(total)):
+            for place in range(start, stop, self.at_once):
+                own = events.events(place, min(place + self.at_once, stop))
+                # A model of events looks at strictly earlier ones only, and remembers none of a batch within it.
+                self.model.observe(own)
+                for ends, vectors in zip((own.src, own.dst), self.model.ends(own.src, own.dst, own.time), strict=True):
+                    total[step].index_add_(0, ends, vectors.float().cpu())
             now = events.events(start, stop)
-            # Known, and looked at by nobody yet: all of it has the time that is asked about.
-            self.model.observe(now)
-            count = torch.bincount(torch.cat([now.src, now.dst]), minlength=nodes).clamp(min=1)
-            for part in range(0, len(now), self.model.at_once):
-                own = now.events(part, part + self.model.at_once)
-                for place, vectors in zip((own.src, own.dst), self.model.ends(own.src, own.dst, own.time), strict=True):
-                    total[step].index_add_(0, place, vectors.float().cpu())
-            total[step] /= count[:, None]
+            total[step] /= torch.bincount(torch.cat([now.src, now.dst]), minlength=nodes).clamp(min=1)[:, None]
         return total[times.cpu().long()]
 
     def _new(self) -> StreamModel:
