@@ -99,6 +99,21 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
+class Examples:
+    """Solved questions about the past of a graph, in order of time: what a model may infer the graph's rule from.
+
+    Attributes:
+        graph: What had happened; the events strictly before a question's time are what it was asked in view of.
+        queries: Pairs.
+        answers: ``(K,)`` their 0/1 labels.
+    """
+
+    graph: TemporalGraph
+    queries: Queries
+    answers: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Exam:
     """Questions about one fitted state, and how the answers are measured.
 
@@ -111,6 +126,8 @@ class Exam:
             truth of the validation exam was revealed.
         context: What is known when this exam is asked, where that is not the episode's.
         select: Of a validation exam: the metrics that must improve together for a state to count as better.
+        examples: Solved questions that a model is shown before, if any; of the known graph or of another one.
+        study: Whether the exam differs from another one in its examples only. A model that studies none is not asked.
     """
 
     name: str
@@ -120,6 +137,8 @@ class Exam:
     start: Literal["fitted", "after_validation"] = "fitted"
     context: TemporalGraph | None = None
     select: tuple[str, ...] = ()
+    examples: Examples | None = None
+    study: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,12 +114,27 @@ def check_group(group: str, values: dict[str, Any]) -> None:
 
 def check_pair(values: dict[str, Any]) -> None:
     """Refuse a model that cannot answer what the protocol asks or see what it shows, naming models that can."""
-    model, protocol = (read_class(values[group]["_target_"]) for group in ("model", "protocol"))
+    model, protocol, data = (read_class(values[group]["_target_"]) for group in ("model", "protocol", "data"))
+    if data.attributes.get("several", False) and asked(protocol) is not None:
+        _check_several(values, model, protocol)
     if reason := obstacle(model, protocol):
         raise ConfigError(
             f"model={values['model']['name']} cannot be run under protocol={values['protocol']['name']}: {reason}. "
             f"Models that can {asked(protocol)}: {', '.join(_able(protocol)) or 'none'}"
         )
+
+
+def _check_several(values: dict[str, Any], model: ClassSource, protocol: ClassSource) -> None:
+    """Refuse a dataset of several graphs to a protocol or a model that is made for one."""
+    names = {group: values[group]["name"] for group in ("model", "protocol", "data")}
+    if not protocol.attributes.get("several", False):
+        raise ConfigError(
+            f"data={names['data']} is several graphs, and protocol={names['protocol']} asks about one; "
+            "use protocol=cross_domain, or choose one of the graphs as data"
+        )
+    if not model.attributes.get("several", False):
+        reason = model.attributes.get("alone") or "it learns from one graph"
+        raise ConfigError(f"model={names['model']} cannot be run on data={names['data']}, several graphs: {reason}")
 
 
 def obstacle(model: ClassSource, protocol: ClassSource) -> str | None:

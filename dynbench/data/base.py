@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
@@ -38,7 +38,13 @@ class Dataset(ABC):
 
     Attributes:
         name: Name of the card.
+        several: Whether it gives a :class:`~dynbench.graph.collection.GraphCollection` instead, for protocols that ask
+            about several graphs.
+        exam_settings: Settings that change what is asked about, and not what is learnt from.
     """
+
+    several: ClassVar[bool] = False
+    exam_settings: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     _origin: dict[str, Any] | None = None

@@ -29,6 +29,7 @@ def read_card(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(card, dict) or "." not in str(card.get("_target_", "")):
         raise DataError(f"{path}: no _target_; a card names its class, e.g. dynbench.data.dataset.FileDataset")
+    card.pop("defaults", None)  # what it chooses in other groups
     return card
 
 

@@ -18,12 +18,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from dynbench.contract import Block, Episode, Exam, Selector
+from dynbench.contract import Block, Episode, Exam, Examples, Queries, Selector
 from dynbench.engine.fits import FitStore, Timer
 from dynbench.engine.kept import load_tensors, save_tensors
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
+from dynbench.graph.collection import Mixture
 from dynbench.metrics.base import BlockMetric
 from dynbench.models.base import Model
 from dynbench.protocols.base import Protocol
@@ -109,7 +110,8 @@ class Loop:
         chosen_by = episode.validation
         more = not any(episode.context is graph for graph in episode.train.values())
         unfit = chosen_by is None or not chosen_by.name or (self.model.learns == "context" and more)
-        return [*episode.exams] if unfit else [*episode.exams, chosen_by]
+        exams = [exam for exam in episode.exams if self.model.studies or not exam.study]
+        return exams if unfit else [*exams, chosen_by]
 
     def _fit(self, episode: Episode) -> None:
         """Learn, or take the fit that was kept."""
@@ -123,7 +125,7 @@ class Loop:
     def _learn(self, episode: Episode, learns: Mapping[str, TemporalGraph]) -> None:
         """Fit the model, and keep what it learnt."""
         steps, seconds = self.trainer.steps, self.trainer.seconds
-        graphs = {name: copied(graph) for name, graph in learns.items()}
+        graphs = _all_copied(learns)
         several = self.model.several or len(graphs) > 1
         self.model.fit(graphs if several else next(iter(graphs.values())), self._selector(episode), self.trainer)
         if self.trainer.is_main:
@@ -174,6 +176,7 @@ class Loop:
             elif exam.start == "fitted" or revealed is None:
                 self.model.restore(fitted)
                 revealed = None  # a model goes back, and from there no longer forward: validation is told again
+            self.model.study(None if exam.examples is None else _examples_copied(exam.examples))
             if exam.start == "after_validation":
                 revealed = self._after_validation(episode, revealed)
             for block in exam.blocks():
@@ -318,6 +321,18 @@ def copied(graph: TemporalGraph) -> TemporalGraph:
     """The same graph on arrays of its own: nothing lies behind them, and what is written there stays there."""
     tensors = {f.name: value for f in dataclasses.fields(graph) if isinstance(value := getattr(graph, f.name), Tensor)}
     return dataclasses.replace(graph, **{name: value.clone() for name, value in tensors.items()})
+
+
+def _all_copied(graphs: Mapping[str, TemporalGraph]) -> Mapping[str, TemporalGraph]:
+    """Copies of all graphs; a mixture stays one."""
+    if isinstance(graphs, Mixture):
+        return graphs.mapped(copied)
+    return {name: copied(graph) for name, graph in graphs.items()}
+
+
+def _examples_copied(examples: Examples) -> Examples:
+    parts = (None if part is None else part.clone() for part in examples.queries.parts())
+    return Examples(copied(examples.graph), Queries(*parts), examples.answers.clone())
 
 
 def chained(fingerprint: str, block: Block) -> str:

@@ -89,6 +89,7 @@ def carry_out(values: Mapping[str, Any], name: str, fit: str, trainer: Trainer) 
         result.metrics, result.steps = loop.results()
         result.arrays = loop.arrays()
     result.metrics |= protocol.describe(graph)
+    result.metrics |= protocol.summary(result.metrics)
     result.sizes |= {"queries": loop.queries, "parameters": model.num_parameters()}
     if trainer.steps:
         result.sizes["fit_steps"] = trainer.steps

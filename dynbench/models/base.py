@@ -9,7 +9,7 @@ from torch import Tensor
 from dynbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dynbench.contract import Queries, Selector
+    from dynbench.contract import Examples, Queries, Selector
     from dynbench.engine.trainer import Trainer
     from dynbench.graph import TemporalGraph
 
@@ -37,6 +37,8 @@ class Model:
         draws: Whether it draws random numbers. A table runs what draws nothing once, where the protocol's questions
             do not hang on the run's seed either.
         several: Whether :meth:`fit` takes several graphs by name. Others are given the only one.
+        alone: Why the model cannot learn from several graphs, in words, if it cannot in principle.
+        studies: Whether solved examples change what it answers; see :meth:`study`.
         looks: How far the model looks when it is asked. ``"before_block"``: at what was revealed before the block.
             ``"before_time"``: at events strictly earlier than each query's own time; the engine reveals a block before
             it asks it, and the contract's tests prove that the model keeps to that.
@@ -51,6 +53,8 @@ class Model:
     work: ClassVar[frozenset[str]] = frozenset({"epochs"})
     draws: ClassVar[bool] = True
     several: ClassVar[bool] = False
+    alone: ClassVar[str] = ""
+    studies: ClassVar[bool] = False
     looks: ClassVar[Literal["before_block", "before_time"]] = "before_block"
 
     def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
@@ -68,6 +72,9 @@ class Model:
 
     def condition(self, context: TemporalGraph) -> None:
         """Take in what is known when questions are asked. Models that need nothing but what they learnt ignore it."""
+
+    def study(self, examples: Examples | None) -> None:
+        """Take in solved examples, after :meth:`condition` and before each exam; ``None`` takes them away."""
 
     def observe(self, events: TemporalGraph) -> None:
         """See the truth of a block that was answered. Models without a running state ignore it."""

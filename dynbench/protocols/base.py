@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Protocol(ABC):
         learning: The plan of learning. Protocols that share the word hand out the same parts to learn from, in the same
             order, so that one fit serves them all; empty for a plan of the protocol's own.
         validates: Whether its episodes offer a validation exam.
+        several: Whether it asks about datasets of several graphs, too.
         context_settings: Settings that change what is known when questions are asked, and not what is learnt from.
         validation_settings: Settings that change what a model is selected by.
         exam_settings: Settings that change what is asked, and not what is learnt from. A setting that is in none of the
@@ -40,6 +41,7 @@ class Protocol(ABC):
     withholds: ClassVar[Literal["future", "pairs", "labels"]] = "future"
     learning: ClassVar[str] = ""
     validates: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     context_settings: ClassVar[frozenset[str]] = frozenset()
     validation_settings: ClassVar[frozenset[str]] = frozenset()
     exam_settings: ClassVar[frozenset[str]] = frozenset()
@@ -60,4 +62,8 @@ class Protocol(ABC):
 
     def describe(self, graph: TemporalGraph) -> dict[str, float]:
         """Results that need no model; merged into the run's metrics."""
+        return {}
+
+    def summary(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Results that follow from those of several exams; merged into the run's metrics."""
         return {}

@@ -77,6 +77,9 @@ class Names:
         parts = {group: _part(group, values[group], own.get(group, 1)) for group in GROUPS}
         self._run = _Digest([*parts.values(), self._names[-1]])
         del parts["protocol"]
+        asked = _source("data", values["data"]).attributes.get("exam_settings", frozenset())
+        if asked:
+            parts["data"] = _part("data", values["data"], own.get("data", 1), without=asked)
         self._fit = _Digest([*parts.values(), _plan_of_learning(values, own), self._names[-1]])
 
     def run(self, seed: int) -> Identity:
@@ -148,10 +151,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _part(group: str, values: Mapping[str, Any], version: int) -> list[Any]:
+def _part(group: str, values: Mapping[str, Any], version: int, without: frozenset[str] = frozenset()) -> list[Any]:
     # A Trainer's name says nothing that its settings do not.
     name = [] if group == "trainer" else [values["name"], version]
-    return [group, *name, differing(group, values)]
+    return [group, *name, {key: value for key, value in differing(group, values).items() if key not in without}]
 
 
 def _plan_of_learning(values: Mapping[str, Any], own: Mapping[str, int]) -> list[Any]:

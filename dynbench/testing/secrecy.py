@@ -43,6 +43,8 @@ def check_causality(model: str, protocol: str, directed: bool = False) -> None:
     learner, whole, _ = plain(model, protocol, directed)
     with tempfile.TemporaryDirectory() as folder:
         for exam in last.exams:
+            if exam.study and not learner.studies:
+                continue
             blocks = list(exam.blocks())
             heard = _heard(whole, final, exam)
             for place, block in enumerate(blocks):
@@ -150,13 +152,14 @@ def check_replay(model: str, protocol: str, directed: bool = False) -> None:
     """Each exam starts from the same state: asked once more after all others, it gets the answers it got before."""
     learner, overheard, _ = plain(model, protocol, directed)
     for exam in overheard.episode.exams:
-        if exam.start != "fitted" or exam.context is not None:
+        if exam.start != "fitted" or exam.context is not None or (exam.study and not learner.studies):
             continue
         learner.condition(overheard.episode.context)
         start = {name: part.clone() for name, part in learner.running_state().items()}
         for turn in ("again", "after it went back to where the exam began"):
             heard = iter(_heard(overheard, overheard.number, exam))
             learner.restore(start)
+            learner.study(exam.examples)
             for block in exam.blocks():
                 if learner.looks == "before_time" and block.reveal is not None:
                     learner.observe(block.reveal)

@@ -124,6 +124,7 @@ def replay(learner: Model, overheard: Overheard, until: Block) -> None:
     episode = overheard.episode
     exam = next(exam for exam in reversed(episode.exams) if exam.name == overheard.heard[-1].exam)
     learner.condition(episode.context if exam.context is None else exam.context)
+    learner.study(exam.examples)
     validation = episode.validation.blocks() if exam.start == "after_validation" else []
     for block in (*validation, *exam.blocks()):
         ahead, last = learner.looks == "before_time", block.step == until.step and block.fold == until.fold

@@ -44,7 +44,7 @@ def test_the_defaults_make_a_run():
     [
         (["data=enrn"], "data=enrn is unknown; did you mean 'enron'?"),
         (["model=nslm"], "model=nslm is unknown; did you mean 'nlsm'?"),
-        (["protocol=xyzzy"], "choices: embeddings, multi_step, "),
+        (["protocol=xyzzy"], "choices: cross_domain, embeddings, "),
         (["model.dmi=3"], "there is no setting 'model.dmi'; did you mean 'model.dim'?"),
         (["model=bas", "model.coupledd=true"], "there is no setting 'model.coupledd'; did you mean 'model.coupled'?"),
         (["protocol.horizn=3"], "there is no setting 'protocol.horizn'; known: name, pairs, self_loops"),

@@ -119,7 +119,7 @@ def test_defaults(source):
 
 INHERITED = {
     "needs": frozenset(), "scale": "free", "learns": "train", "looks": "before_block", "selects": False,
-    "several": False, "draws": True, "work": frozenset({"epochs"}),
+    "several": False, "alone": "", "studies": False, "draws": True, "work": frozenset({"epochs"}),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ each, what is known, and where it stands.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 
 import torch
@@ -22,6 +23,7 @@ from dynbench.models.stream.known import Known, widths
 from dynbench.nn.merge import Merge
 from dynbench.nn.time_encoding import TimeEncoding
 from dynbench.ranges import Count, Dropout, Positive, Width
+from dynbench.sampling.mixture import MixtureSampler
 
 
 class StreamModel(GradientModel):
@@ -45,6 +47,7 @@ class StreamModel(GradientModel):
     needs = frozenset({"events"})
     scale = "logit"
     selects = True
+    several = True
     looks = "before_time"
 
     # Whether the time encoding is trained.
@@ -75,14 +78,22 @@ class StreamModel(GradientModel):
         self.batch_size, self.epochs, self.patience = batch_size, epochs, patience
         self.register_buffer("seed", torch.zeros((), dtype=torch.long))
         self._train: TemporalGraph | None = None
+        self._mixed: MixtureSampler | None = None
         self._learning: Known | None = None
         self._asked: Known | None = None
         self._context: TemporalGraph | None = None
 
     # ---- learning -----------------------------------------------------------------------------------------
 
-    def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
-        """Train anew on the events of a graph, in order, epoch after epoch."""
+    def fit(
+        self, train: TemporalGraph | Mapping[str, TemporalGraph], selector: Selector | None, trainer: Trainer
+    ) -> None:
+        """Train anew on the events of a graph, in order, epoch after epoch; or on several graphs, and to the end."""
+        if isinstance(train, Mapping):
+            if set(train) != {""}:
+                self._fit_several(train, trainer)
+                return
+            train = train[""]
         self._check_widths(train)
         self.create(**self.sizes_of(train))
         self.to(trainer.device)
@@ -98,6 +109,23 @@ class StreamModel(GradientModel):
             trainer.train(self, self.epochs * batches, selection=selection)
         self.eval()
         self._train = self._learning = self._context = None
+
+    def _fit_several(self, train: Mapping[str, TemporalGraph], trainer: Trainer) -> None:
+        """Train anew on shuffled events of several graphs, of each as many, without features or selection."""
+        seed = int(torch.randint(2**62, ()))  # drawn first: models of one seed meet the same events and negatives
+        edges = getattr(train, "edges", max(map(len, train.values())))
+        graphs = {name: graph.to(trainer.device) for name, graph in train.items()}
+        self._mixed = MixtureSampler(graphs, edges, self.batch_size, seed)
+        self._train = self._mixed.union
+        self.create(**self.sizes_of(self._train))
+        self.to(trainer.device)
+        self.seed.fill_(seed)
+        self.prepare(self._train)
+        self._learning = self.known_at_first()
+        if self.epochs:
+            trainer.train(self, self.epochs * self._mixed.steps)
+        self.eval()
+        self._train = self._mixed = self._learning = self._context = None
 
     def prepare(self, train: TemporalGraph) -> None:
         """Take in what training needs to know of all events, their scales, say."""
@@ -116,7 +144,10 @@ class StreamModel(GradientModel):
         return Known(self._train, self.device, int(self.seed))
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Loss of a batch of consecutive events."""
+        """Loss of a batch of consecutive events, or of shuffled ones of several graphs."""
+        if self._mixed is not None:
+            chosen, others = self._mixed.at(batch_idx)
+            return self.loss(self._train.subset(chosen.flatten()), others.flatten())
         batches = ceil(len(self._train) / self.batch_size)
         epoch, number = divmod(batch_idx, batches)
         self.before_batch(number)

@@ -106,7 +106,10 @@ class DyGFormer(PairModel):
 
     def pairs(self, ends: Tensor, times: Tensor, src: Tensor, dst: Tensor) -> tuple[Tensor, Tensor]:
         """``(Q, node_dim)`` means over the patches, of both ends."""
-        sequences = self._sequences(ends, times)
+        return self.encoded(self._sequences(ends, times), src, dst)
+
+    def encoded(self, sequences: Sequences, src: Tensor, dst: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from the sequences of the ends."""
         table, place = self._patches(sequences)
         taken = [self._taken(place[side]) for side in (src, dst)]
         packing = Packing(torch.cat(taken, dim=1))
@@ -145,12 +148,14 @@ class DyGFormer(PairModel):
         packing = Packing(parts[3][:, :, 0])
         nodes, rows, since, held = (F.pad(packing.gather(part), (0, 0, 1, 0)) for part in parts)
         nodes[0] = self.known.num_nodes
-        channels = (
-            self.node(self.known.features(nodes)), self.edge(self.known.edges(rows)),
-            self.moment(self.time(since) * held[..., None]),
-        )  # fmt: skip
+        channels = self._channels(nodes, rows, since, held)
         place = packing.spread(torch.arange(1, len(nodes), device=nodes.device))
         return torch.cat([part.expand(len(nodes), -1) for part in channels], dim=1), place
+
+    def _channels(self, nodes: Tensor, rows: Tensor, since: Tensor, held: Tensor) -> tuple[Tensor, ...]:
+        """What ``(R, P)`` tokens of patches bring along: ``(R, channel)``, or ``(channel,)`` where all are alike."""
+        moment = self.moment(self.time(since) * held[..., None])
+        return self.node(self.known.features(nodes)), self.edge(self.known.edges(rows)), moment
 
     def _taken(self, place: Tensor) -> Tensor:
         """``(Q, width) bool`` patches of one side that are read, from their ``(Q, L / P)`` places."""

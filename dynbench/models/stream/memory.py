@@ -87,6 +87,8 @@ class MemoryModel(NodeModel):
     version = 2
 
     cell: Literal["gru", "rnn"] = "rnn"
+    several = False
+    alone = "its memory belongs to the nodes of one graph, and tells nothing about those of another"
 
     def __init__(self, **settings: Any):
         super().__init__(**settings)
