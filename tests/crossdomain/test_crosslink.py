@@ -217,10 +217,10 @@ def test_the_scale_of_a_sequence_is_one_for_all_of_it():
     flat = [part.flatten() for part in (src, dst, time)]
     beta, gamma = torch.linspace(0.5, 2, len(src)), torch.linspace(0, 1, len(src))
     with torch.no_grad():
-        together = model.encode(*flat, rows, [beta[rows], gamma[rows]])[0].view(*src.shape, -1)
+        together = model.encode(*flat, rows, (beta, gamma))[0].view(*src.shape, -1)
         for row in (0, 7):
             own = torch.zeros(src.shape[1], dtype=torch.long)
-            scale = [beta[row].expand(len(own)), gamma[row].expand(len(own))]
+            scale = (beta[row : row + 1], gamma[row : row + 1])
             alone = model.encode(src[row], dst[row], time[row], own, scale)[0]
             torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=1e-5)
 

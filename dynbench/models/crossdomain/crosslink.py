@@ -224,9 +224,9 @@ class CrossLink(DyGFormer):
         if len(pairs[0]) == 0:  # fewer sequences than devices
             return sum(parameter.sum() for parameter in self.parameters() if parameter.requires_grad) * 0.0
         src, dst, time, labels, beta, gamma = pairs
-        rows = torch.arange(len(src), device=src.device)[:, None].expand_as(src)
-        scale = (beta[:, None].expand_as(src), gamma[:, None].expand_as(src))
-        ends = self.encode(*(part.flatten() for part in (src, dst, time, rows)), [part.flatten() for part in scale])
+        rows = torch.arange(len(src))[:, None].expand_as(src)
+        ends = self.encode(*(part.flatten() for part in (src, dst, time, rows)), (beta, gamma))
+        labels = labels.to(ends[0].device)
         logits = self.answers_of(*(part.unflatten(0, src.shape) for part in ends), labels).float()
         if not self.multi_task:
             logits, labels = logits[:, -1:], labels[:, -1:]
@@ -241,7 +241,7 @@ class CrossLink(DyGFormer):
         events, others = self._mixed.at(step)
         generator = torch.Generator().manual_seed((int(self.seed) + 7919 * step + 1) % 2**63)
         size = self.sequence
-        items = grouped(events, size, generator, self.partner_in_group).to(events.device)
+        items = grouped(events, size, generator, self.partner_in_group)
         flat = items.flatten(1)
         event = torch.cat([events, events], 1).gather(1, flat).view(-1, size)
         other = torch.cat([others, others], 1).gather(1, flat).view(-1, size)
@@ -249,7 +249,7 @@ class CrossLink(DyGFormer):
         union = self._mixed.union
         order = in_time(union.time[event], generator)
         event, other, labels = (part.gather(1, order) for part in (event, other, labels))
-        drawn = torch.rand(2, len(event), generator=generator).to(events.device)
+        drawn = torch.rand(2, len(event), generator=generator)
         beta, gamma = self._drawn_scale(drawn) if self.t_shuffle else (torch.ones_like(drawn[0]), 0 * drawn[1])
         dst = torch.where(labels, union.dst[event], other)
         return union.src[event], dst, union.time[event], labels, beta, gamma
@@ -261,27 +261,28 @@ class CrossLink(DyGFormer):
     # ---- pairs and sequences --------------------------------------------------------------------------------
 
     def encode(
-        self, src: Tensor, dst: Tensor, time: Tensor, rows: Tensor | None = None, scale: Any = None
-    ) -> tuple[Tensor, Tensor]:
-        """``(Q, width)`` embeddings of both ends of pairs.
+        self, src: Tensor, dst: Tensor, time: Tensor, rows: Tensor | None = None,
+        scale: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """``(Q, width)`` embeddings of both ends of pairs, wherever these are.
 
         Args:
             src, dst, time: ``(Q,)``.
             rows: ``(Q,) long`` sequence of each pair, where each has a scale of its own.
-            scale: ``(Q,)`` beta and gamma; the same within a sequence.
+            scale: ``(R,)`` beta and gamma of the sequences.
         """
         nodes, ends, count = torch.cat([src, dst]), time.repeat(2), self.known.num_nodes
         if rows is not None:
             nodes = nodes + rows.repeat(2) * count
-        nodes, times, back = distinct(nodes, ends)
+        # What depends on the content is found out where the pairs are: waiting for an accelerator takes longer.
+        nodes, times, back = (part.to(self.device, non_blocking=True) for part in distinct(nodes, ends))
         sequences = self._sequences(nodes % count, times)
         age = (times - self.known.origin).double()[:, None]
         since = sequences.since
         if self.t_norm:
             since = torch.where(age > 0, self.alpha * since.double() / age.clamp(min=1e-300), 0.0).float()
         if rows is not None:
-            place = torch.empty_like(nodes).scatter_(0, back, torch.arange(len(back), device=back.device) % len(src))
-            beta, gamma = (part[place][:, None] for part in scale)
+            beta, gamma = (part.to(self.device)[nodes // count][:, None] for part in scale)
             since = beta * (since + gamma)
         elif self.inference_shuffle:
             since = self._scale[0] * (since + self._scale[1])
@@ -351,7 +352,7 @@ class CrossLink(DyGFormer):
                 "train with a longer model.sequence"
             )
         self.eval()
-        asked, graph = examples.queries.to(self.device), plain_graph(examples.graph)
+        asked, graph = examples.queries, plain_graph(examples.graph)
         held, self._asked = self._asked, Known(graph, self.device, int(self.seed))
         try:
             ends = self.encode(asked.src, asked.dst, asked.time)

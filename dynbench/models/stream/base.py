@@ -114,8 +114,7 @@ class StreamModel(GradientModel):
         """Train anew on shuffled events of several graphs, of each as many, without features or selection."""
         seed = int(torch.randint(2**62, ()))  # drawn first: models of one seed meet the same events and negatives
         edges = getattr(train, "edges", max(map(len, train.values())))
-        graphs = {name: graph.to(trainer.device) for name, graph in train.items()}
-        self._mixed = MixtureSampler(graphs, edges, self.batch_size, seed)
+        self._mixed = MixtureSampler(train, edges, self.batch_size, seed)
         self._train = self._mixed.union
         self.create(**self.sizes_of(self._train))
         self.to(trainer.device)
