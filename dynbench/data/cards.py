@@ -24,7 +24,9 @@ def read_card(path: Path) -> dict[str, Any]:
 
     schema.register()
     try:
-        card = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        # Outside a run nothing is cut: what a card leaves to the budget is as in the paper.
+        alone = OmegaConf.create({"budget": {"name": schema.BUDGETS[-1]}, "data": OmegaConf.load(path)})
+        card = OmegaConf.to_container(alone, resolve=True)["data"]
     except (OSError, YAMLError) as error:
         raise DataError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(card, dict) or "." not in str(card.get("_target_", "")):

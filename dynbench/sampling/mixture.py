@@ -27,19 +27,20 @@ class MixtureSampler:
     Args:
         graphs: What is learnt from, by name.
         edges: Events of each graph in an epoch: smaller graphs are repeated, larger ones sub-sampled anew.
-        batch: Events of each graph in a step; what is left over at the end of an epoch makes a smaller step.
+        batch: Events of each graph in a step.
         seed: Decides everything.
+        whole: Leave out what does not fill a step at the end of an epoch, instead of making a smaller step of it.
 
     Attributes:
         union: The graphs side by side; nodes, times and events below are those of the union.
         steps: Steps of an epoch.
     """
 
-    def __init__(self, graphs: Mapping[str, TemporalGraph], edges: int, batch: int, seed: int):
+    def __init__(self, graphs: Mapping[str, TemporalGraph], edges: int, batch: int, seed: int, whole: bool = False):
         self.union, self._places = disjoint_union(graphs)
         self._pools = {name: self.union.dst[place].unique() for name, place in self._places.items()}
         self.edges, self.batch, self.seed = edges, batch, seed
-        self.steps = -(-edges // batch)
+        self.steps = max(1, edges // batch) if whole else -(-edges // batch)
         self._epoch: int | None = None
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:

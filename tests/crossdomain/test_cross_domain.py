@@ -115,6 +115,8 @@ def test_every_graph_gives_as_many_events_whatever_the_batch():
         for graph, (low, high) in enumerate(nodes.tolist()):
             assert low <= int(others[graph].min()) <= int(others[graph].max()) < high
     assert all(torch.equal(*pair) for pair in zip(*epochs, strict=True))
+    assert MixtureSampler(graphs, 120, 50, seed=7).steps == 3
+    assert MixtureSampler(graphs, 120, 50, seed=7, whole=True).steps == 2
     first = MixtureSampler(graphs, 120, 120, seed=7)
     assert not torch.equal(first.at(0)[0], first.at(1)[0])
 
@@ -123,7 +125,9 @@ def test_models_of_one_seed_meet_the_same_events(monkeypatch):
     seeds = []
     monkeypatch.setattr(
         "dynbench.models.stream.base.MixtureSampler",
-        lambda graphs, edges, batch, seed: seeds.append(seed) or MixtureSampler(graphs, edges, batch, seed),
+        lambda graphs, edges, batch, seed, whole: (
+            seeds.append(seed) or MixtureSampler(graphs, edges, batch, seed, whole)
+        ),
     )
     for kind, settings in (
         (TCL, {"node_dim": 4, "edge_dim": 4, "time_dim": 4}),

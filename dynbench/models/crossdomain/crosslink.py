@@ -105,6 +105,7 @@ class CrossLink(DyGFormer):
 
     selects = False
     studies = True
+    whole_batches = True
 
     def __init__(
         self,

@@ -52,6 +52,8 @@ class StreamModel(GradientModel):
 
     # Whether the time encoding is trained.
     trains_time = True
+    # Whether a step on several graphs needs a full batch.
+    whole_batches = False
     # Pairs, or nodes at a time, that are worked on at once where no gradient is needed; bounds memory.
     at_once = 4000
 
@@ -114,7 +116,7 @@ class StreamModel(GradientModel):
         """Train anew on shuffled events of several graphs, of each as many, without features or selection."""
         seed = int(torch.randint(2**62, ()))  # drawn first: models of one seed meet the same events and negatives
         edges = getattr(train, "edges", max(map(len, train.values())))
-        self._mixed = MixtureSampler(train, edges, self.batch_size, seed)
+        self._mixed = MixtureSampler(train, edges, self.batch_size, seed, self.whole_batches)
         self._train = self._mixed.union
         self.create(**self.sizes_of(self._train))
         self.to(trainer.device)
