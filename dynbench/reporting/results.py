@@ -104,7 +104,16 @@ def measure(table: Table, plans: Mapping[str, Sequence[CellPlan]], runs: Runs, b
 
 
 def _compared(found: Found, reference: Found, metric: Metric) -> Found:
-    """With the p-value among the metrics of a record, where the metric is one and both rows ran with a seed."""
+    """With the p-value among the metrics of a record, where the metric is one and both rows ran with a seed.
+
+    Likewise with the seconds of a part of a run, where the metric is ``seconds_fit``, ``seconds_evaluate`` or the like.
+    """
+    if metric.name.startswith("seconds_"):
+        timed = [(run, {f"seconds_{part}": value for part, value in record.seconds.items()}) for run, record in found]
+        return tuple(
+            (run, dataclasses.replace(record, metrics=record.metrics | own))
+            for (run, own), (_, record) in zip(timed, found, strict=True)
+        )
     if not metric.test or not reference:
         return found
     others = {run.identity.seed: record for run, record in reference}
