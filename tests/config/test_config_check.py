@@ -172,15 +172,17 @@ def test_every_recipe_fits_its_models():
     for name in choices("recipe"):
         card = read_choice("recipe", name)
         for model in card.get("recipe", {}).get("models", []):
-            named = re.search(r"for_data:{(\w+):", str(card["model"]))  # some settings are those of a dataset
-            data = named[1] if named else "yago"
+            own = card.get("model", {})
+            named = re.search(r"for_data:{(\w+):", str(own))  # some settings are those of a dataset
+            data = named[1] if named else "crossdomain" if "data" in card else "yago"
             values = check(compose([f"model={model}", f"recipe={name}", f"data={data}"]))
             assert values["recipe"]["name"] == name
             plain = check(compose([f"model={model}", f"data={data}"]))["model"]
-            assert {key: values["model"][key] for key in card["model"]} != {key: plain[key] for key in card["model"]}
-            assert {key: value for key, value in values["model"].items() if key not in card["model"]} == {
-                key: value for key, value in plain.items() if key not in card["model"]
+            assert not own or {key: values["model"][key] for key in own} != {key: plain[key] for key in own}
+            assert {key: value for key, value in values["model"].items() if key not in own} == {
+                key: value for key, value in plain.items() if key not in own
             }
+            assert own or values["data"] != check(compose([f"model={model}", f"data={data}"]))["data"]
 
 
 def test_what_is_typed_wins_over_a_recipe():
