@@ -9,7 +9,7 @@ import numpy as np
 
 from dynbench.data import facts
 from dynbench.data.arrays import check_rows, read_npz
-from dynbench.data.events import RawEvents
+from dynbench.data.events import RawEvents, require_steps, require_used
 from dynbench.data.textfiles import Columns, column_names, read_table
 from dynbench.errors import DataError
 
@@ -77,6 +77,7 @@ def read_snapshots(files: list[Path]) -> RawEvents | None:
     raw = _read_edges(by_stem["snapshots"], by_stem)
     if raw.time.dtype != np.int64 or (len(raw.time) and raw.time.min() < 0):
         raise DataError(f"{by_stem['snapshots']}: column 't' must hold snapshot indices 0, 1, 2, …")
+    require_steps(int(raw.time.max(initial=0)), by_stem["snapshots"])
     raw.snapshot = raw.time
     return raw
 
@@ -97,6 +98,11 @@ def _read_edges(path: Path, by_stem: dict[str, Path]) -> RawEvents:
     raw.relation = table.integers("rel") if "rel" in table else None
     raw.snapshot = table.integers("snapshot") if "snapshot" in table else raw.snapshot
     highest = int(max(raw.src.max(), raw.dst.max()))
+    require_used(highest, 2 * len(src), "node", path)
+    if raw.relation is not None:
+        require_used(int(raw.relation.max()), len(src), "relation", path)
+    if raw.snapshot is not None:
+        require_steps(int(raw.snapshot.max()), path)
     raw.num_nodes = highest + 1
     if "nodes" in by_stem:
         raw.num_nodes = _count_nodes(by_stem["nodes"], path, highest)
@@ -118,6 +124,7 @@ def _read_edges(path: Path, by_stem: dict[str, Path]) -> RawEvents:
 def _count_nodes(nodes: Path, edges: Path, highest: int) -> int:
     table = read_table(nodes, ("id",))
     ids = _unique_ids(table, nodes)
+    require_used(int(ids.max()), len(ids), "node", nodes)
     if highest > ids.max():
         raise DataError(f"{edges}: node {highest} occurs, but {nodes.name} ends at {ids.max()}; add it there")
     return int(ids.max()) + 1
@@ -125,7 +132,9 @@ def _count_nodes(nodes: Path, edges: Path, highest: int) -> int:
 
 def _count_labelled(labels: Path) -> int:
     """Nodes of a graph without times, of which some may have no edge and yet a class."""
-    return int(read_table(labels, ("id",)).integers("id").max()) + 1
+    ids = read_table(labels, ("id",)).integers("id")
+    require_used(int(ids.max()), len(ids), "node", labels)
+    return int(ids.max()) + 1
 
 
 def _read_labels(path: Path, num_nodes: int) -> np.ndarray:

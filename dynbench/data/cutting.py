@@ -9,12 +9,10 @@ import numpy as np
 import torch
 
 from dynbench.data.duration import describe, in_units
-from dynbench.data.events import RawEvents
+from dynbench.data.events import MAX_STEPS, RawEvents
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
 
-# A guard against slips such as window=1s over ten years, which would fill the memory with empty snapshots.
-MAX_STEPS = 100_000
 # Unix times above this (March 1973) cannot grow a hundredfold unless their unit changes.
 _RECENT = 1e8
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from dynbench.errors import DataError
 
 
 @dataclass
@@ -40,6 +43,41 @@ class RawEvents:
     node_labels: np.ndarray | None = None
     node_features: np.ndarray | None = None
     edge_features: np.ndarray | None = None
+
+
+# Ids that a small graph may leave out, and how many times as many as are used: beyond both it is a slip.
+_SPARE, _TIMES = 100_000, 100
+# Snapshots of a graph: a guard against slips such as window=1s over ten years, or times in the place of steps.
+MAX_STEPS = 100_000
+
+
+def require_used(highest: int, listed: int, what: str, path: Path) -> None:
+    """Refuse ids far beyond what is used: every one of them takes memory in models.
+
+    Args:
+        highest: The largest id.
+        listed: How many ids there can be, each counted as often as it is listed.
+        what: Whose ids.
+        path: File, for the message.
+
+    Raises:
+        DataError: Saying that they are to be numbered from 0.
+    """
+    if highest >= max(_SPARE, _TIMES * listed):
+        raise DataError(
+            f"{path}: {what} {highest:,} is far beyond the at most {listed:,} {what}s that are listed; number them 0, "
+            f"1, 2, … without large gaps"
+        )
+
+
+def require_steps(highest: int, path: Path) -> None:
+    """Refuse more snapshots than make sense.
+
+    Raises:
+        DataError: Naming the file and the step.
+    """
+    if highest >= MAX_STEPS:
+        raise DataError(f"{path}: snapshot {highest:,}; at most {MAX_STEPS:,} can be, counted from 0")
 
 
 def number_by_appearance(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

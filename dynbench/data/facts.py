@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dynbench.data.events import RawEvents
+from dynbench.data.events import RawEvents, require_used
 from dynbench.data.textfiles import Columns, read_table, read_text
 from dynbench.errors import DataError
 
@@ -128,6 +128,7 @@ def count_ids(path: Path, column: int) -> Count:
         if column >= len(fields) or not fields[column].strip().isdigit():
             raise DataError(f"{path}, line {number}: column {column + 1} holds no id; fields are separated by tabs")
         ids.append(int(fields[column]))
+    require_used(max(ids, default=0), len(ids), "id", path)
     counts = np.bincount(ids, minlength=1)
     for wrong, words in ((counts > 1, "is listed more than once"), (counts == 0, "is missing; ids run from 0")):
         if wrong.any():
@@ -145,6 +146,8 @@ def _facts(table: Columns, entities: Count | None, relations: Count | None) -> t
     for name in COLUMNS[:3]:
         bound = bounds[name]
         ids.append(table.integers(name) if bound is None else table.integers(name, 0, bound.value, bound.source))
+    for name, values in zip(COLUMNS[:3], ids, strict=True):
+        require_used(int(values.max()), 2 * len(values), name, table.path)
     return (*ids, table.times("t"))
 
 

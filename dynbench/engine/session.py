@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 
 from dynbench.config.source import read_class
 from dynbench.data.locations import Locations
-from dynbench.engine import environment
+from dynbench.engine import environment, memory
 from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError, DataError, DynbenchError
@@ -49,10 +49,18 @@ def start(values: Mapping[str, Any]) -> Trainer:
     """
     trainer: Trainer = build(values["trainer"])
     environment.use_threads(trainer.threads)
+    if not trainer.on_gpu:
+        memory.limit()
     return trainer
 
 
 def carry_out(values: Mapping[str, Any], name: str, fit: str, trainer: Trainer) -> Result:
+    """Carry out a checked run; see :func:`_carried_out`. Where memory does not suffice, one line says so."""
+    with memory.told(values):
+        return _carried_out(values, name, fit, trainer)
+
+
+def _carried_out(values: Mapping[str, Any], name: str, fit: str, trainer: Trainer) -> Result:
     """Carry out a checked run.
 
     Args:
@@ -69,6 +77,7 @@ def carry_out(values: Mapping[str, Any], name: str, fit: str, trainer: Trainer) 
     model: Model = build(values["model"])
     graph, provenance = load(values, protocol.view)
     check_needs(model, graph, values)
+    memory.require(model, protocol, graph, values, trainer.on_gpu)
     owner = graph.checksum()
     folder, fits = Path(values["work_dir"]) / name, Path(values["work_dir"]) / "fits" / fit
     for place in (folder, fits):

@@ -106,6 +106,13 @@ class Model:
         """Tensors of the fitted model that figures and readers of embeddings want beside the answers."""
         return {}
 
+    def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
+        """Bytes that learning the graph takes at least, and the settings and sizes that they follow from.
+
+        Asked before anything is allocated. Models that take little more than the graph itself leave it at nothing.
+        """
+        return 0, ""
+
     def num_parameters(self) -> int:
         """Trainable numbers; 0 for models that only count."""
         return 0

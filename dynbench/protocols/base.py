@@ -60,6 +60,10 @@ class Protocol(ABC):
     def num_episodes(self, graph: TemporalGraph) -> int:
         """How many episodes :meth:`episodes` will yield."""
 
+    def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
+        """Bytes that the largest block takes, and what they follow from; nothing where blocks are small."""
+        return 0, ""
+
     def describe(self, graph: TemporalGraph) -> dict[str, float]:
         """Results that need no model; merged into the run's metrics."""
         return {}

@@ -171,6 +171,11 @@ class AllPairs(Protocol):
     def __init__(self, *, known_nodes_only: bool = False):
         self.known_nodes_only = known_nodes_only
 
+    def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
+        """Ends, time, label and score of every pair, some twice, and a table of links."""
+        pairs = graph.num_nodes**2 // (1 if graph.directed else 2)
+        return 60 * pairs + graph.num_nodes**2, f"all {pairs:,} pairs of {graph.num_nodes:,} nodes; ask sampled pairs"
+
     def num_episodes(self, graph: TemporalGraph) -> int:
         """One per snapshot but the first."""
         return graph.require_steps() - 1

@@ -120,6 +120,14 @@ class NLSM(LatentSpace):
         """Make room for a longer history. Recurrent cells need none."""
         self.sizes["steps"] = steps
 
+    def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
+        """Attributes and noise of every node and step with gradients, and parameters with Adam's two moments."""
+        nodes, steps = graph.num_nodes, graph.require_steps()
+        sizes = (
+            f"model.dim={self.dim} × {nodes:,} nodes × {steps} snapshots; lower model.dim, or set a longer data.window"
+        )
+        return 4 * self.dim * nodes * (4 * steps + 8), sizes
+
     def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
         """Train on all snapshots, from the previous fit if there was one (section 4 of the paper)."""
         steps = train.require_steps()

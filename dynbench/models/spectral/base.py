@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dynbench.errors import ConfigError
+from dynbench.graph import TemporalGraph
 from dynbench.models.embedding import SnapshotEmbedding
 from dynbench.ranges import Positive, Width
 
@@ -31,6 +32,16 @@ class SpectralModel(SnapshotEmbedding):
     ):
         super().__init__(dim=dim)
         self.solver, self.tolerance = solver, tolerance
+
+    def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
+        """Embeddings of all steps in double precision, and full matrices where those are asked for."""
+        nodes, steps = graph.num_nodes, graph.require_steps()
+        if self.solver == "dense":
+            return 3 * 8 * nodes**2, f"model.solver=dense with {nodes:,} × {nodes:,} matrices; set model.solver=auto"
+        return (
+            12 * nodes * steps * self.dim,
+            f"model.dim={self.dim} × {nodes:,} nodes × {steps} snapshots; lower model.dim",
+        )
 
 
 def require_nodes(dim: int, needed: int, available: int) -> None:
