@@ -26,9 +26,10 @@ _NATIVE = {
     "events": {"pairs": "links_distinct"},
 }
 _LINKS = {"sum_over_steps": "links_per_step_sum", "distinct_over_time": "links_distinct"}
-_OTHER_FILES = "these are not the files of the card; replace them, or load your own graph with data=custom data.path=…"
+OTHER_FILES = "these are not the files of the card; replace them, or load your own graph with data=custom data.path=…"
 KNOWN_STATISTICS = (
     *("nodes", "relations", "classes", "events", "pairs", "steps", "links", "snapshot_events", "edge_features"),
+    "content",  # SHA-256 of what the files say, by part: see dynbench.data.content
     *_PARTS,
 )
 
@@ -77,7 +78,7 @@ def check_expected(
     view: View,
     native: bool,
     links: LinkRule = "sum_over_steps",
-    cure: str = _OTHER_FILES,
+    cure: str = OTHER_FILES,
 ) -> None:
     """Compare a loaded graph with the statistics of its card.
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dynbench.data import cache, canonical, cutting
-from dynbench.data.base import Dataset, View, check_expected, check_view, plain
+from dynbench.data.base import OTHER_FILES, Dataset, View, check_expected, check_view, plain
+from dynbench.data.content import require_content
 from dynbench.data.download import sha256_of
+from dynbench.data.events import RawEvents
 from dynbench.data.finding import Finder, Source
 from dynbench.data.locations import Locations
 from dynbench.errors import DataError
@@ -18,7 +20,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.ranges import Duration, Name, Place, Positive
 
 # Part of every cache key. Raise it when reading or cutting changes its result.
-LOADER_VERSION = 2
+LOADER_VERSION = 3
 
 
 class FileDataset(Dataset):
@@ -109,17 +111,33 @@ class FileDataset(Dataset):
         if view == "snapshots" and self.window is None:
             return self._published(source)
         try:
-            graph = cutting.to_events(source.reader(source.files), self.events_directed, self.bipartite, self.seconds)
+            graph = cutting.to_events(self._read(source), self.events_directed, self.bipartite, self.seconds)
             return graph if view == "events" else cutting.cut(graph, self.window, self.span, self.directed)
         except DataError as error:
             raise self._named(error) from error
 
+    def _read(self, source: Source) -> RawEvents:
+        """The events as they were read. Those in the project's own format are compared with what the card knows.
+
+        Upstream files are known by their own checksums, and may hold more columns.
+        """
+        raw = source.reader(source.files)
+        if source.own_format:
+            require_content(raw, self.name, self._content, OTHER_FILES)
+        return raw
+
+    @property
+    def _content(self) -> dict[str, str]:
+        return self.expected.get("content") or {}
+
     def _published(self, source: Source) -> TemporalGraph:
         """The cut that comes with the data: a column of the events, or a file of its own."""
         readable = not source.canonical or canonical.has_edges(source.files)
-        raw = source.reader(source.files) if readable else None
+        raw = self._read(source) if readable else None
         if source.canonical and (raw is None or raw.snapshot is None):
             raw = canonical.read_snapshots(source.files)
+            if raw is not None:
+                require_content(raw, self.name, self._content, OTHER_FILES, snapshots=True)
         if raw is None or raw.snapshot is None:
             raise DataError(
                 f"dataset '{self.name}' has no snapshots of its own; say how long a snapshot is, e.g. data.window=10d"

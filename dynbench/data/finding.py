@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynbench.data import canonical
+from dynbench.data import canonical, facts
 from dynbench.data.download import fetch, sha256_of, verify
 from dynbench.data.events import RawEvents
 from dynbench.data.locations import DataUnavailable, Locations
@@ -31,6 +31,11 @@ class Source:
     def canonical(self) -> bool:
         """Whether they are in the project's own format."""
         return self.reader is canonical.read_canonical
+
+    @property
+    def own_format(self) -> bool:
+        """Whether they are in the project's own format, be it that of knowledge graphs."""
+        return self.reader in (canonical.read_canonical, facts.read_facts)
 
     def sums(self) -> dict[str, str]:
         """SHA-256 of each file."""

@@ -65,7 +65,7 @@ class MonthlyDataset(FileDataset):
 
     def _published(self, source: Source) -> TemporalGraph:
         try:
-            raw = in_months(source.reader(source.files), self.first_month, self.months)
+            raw = in_months(self._read(source), self.first_month, self.months)
         except DataError as error:
             raise self._named(error) from error
         return cutting.published_cut(raw, self.directed, self.bipartite)
