@@ -46,6 +46,7 @@ class NeighborhoodModel(Model):
     """
 
     answers = frozenset({"score"})
+    draws = False
 
     def __init__(self, *, snapshots: Literal["all", "last"] = "all"):
         self.snapshots = snapshots
