@@ -112,7 +112,7 @@ def test_the_loss_is_logged_with_steps_that_go_on(tmp_path):
     trainer.train(Noisy(), 5)
     trainer.train(Noisy(), 4)
     rows = list(csv.DictReader((tmp_path / "log" / "metrics.csv").open()))
-    assert [int(row["step"]) for row in rows if row["train/loss"]] == [2, 4, 5, 7, 9]
+    assert [int(row["step"]) for row in rows if row["train/loss/fit"]] == [2, 4, 5, 7, 9]
 
 
 # ---- what is refused --------------------------------------------------------------------------------------

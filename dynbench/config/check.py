@@ -19,6 +19,10 @@ from dynbench.errors import ConfigError
 
 # Groups whose YAML is handed to the constructor named by its _target_.
 GROUPS = ("data", "model", "protocol", "trainer", "logger")
+# Groups that configure no class, with all that their files say.
+_NAMED = {"recipe": ("name", "models"), "budget": ("name", "seeds")}
+# Parts of a dataset's card that hold keys of their own.
+_OF_CARDS = ("card", "expected", "native")
 # What every run can set beside the groups.
 GENERAL = read_class("dynbench.config.schema.Settings").parameters
 # Names become parts of paths, so one rule holds for all of them.
@@ -68,9 +72,12 @@ def check_general(values: dict[str, Any]) -> None:
     for key, value in values.items():
         if key in GENERAL and (complaint := GENERAL[key].complaint(value)):
             raise ConfigError(f"{key} {complaint}")
-        if key not in GENERAL and not isinstance(value, dict):
-            known = [*GENERAL, *(key for key in values if key not in GENERAL and isinstance(values[key], dict))]
-            raise ConfigError(f"there is no setting '{key}'{_hint(key, known)}")
+        if key not in GENERAL and key not in (*GROUPS, *_NAMED):
+            raise ConfigError(f"there is no setting '{key}'{_hint(key, [*GENERAL, *GROUPS, *_NAMED])}")
+    for group, known in _NAMED.items():
+        for key in values.get(group) or {}:
+            if key not in known:
+                raise ConfigError(f"there is no setting '{group}.{key}'{_hint(key, known)}")
     for folder in filter(None, (values.get("data_dir") or "").split(os.pathsep)):
         if not Path(folder).expanduser().is_dir():
             raise ConfigError(f"data_dir names '{folder}', which is not a folder")
@@ -110,6 +117,10 @@ def check_group(group: str, values: dict[str, Any]) -> None:
         complaint = parameters[key].complaint(value)
         if complaint:
             raise ConfigError(f"{group}.{key} {complaint}")
+    for key in _OF_CARDS if group == "data" and values["name"] in choices("data") else ():
+        known = read_choice("data", values["name"]).get(key) or {}
+        for inner in set(values.get(key) or {}) - set(known):
+            raise ConfigError(f"there is no setting 'data.{key}.{inner}'{_hint(inner, known)}")
 
 
 def check_pair(values: dict[str, Any]) -> None:

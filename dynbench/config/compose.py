@@ -162,7 +162,9 @@ def parse(words: Sequence[str], sweep: bool = False) -> list[Override]:
                 f"{override.key_or_group} names several values; sweep over them with -m, or quote a list: 'key=[a,b]'"
             )
         if override.type == OverrideType.CHANGE and (group := override.key_or_group) in groups:
-            names = override.sweep_string_iterator() if several else [override.get_value_string()]
+            own = override.value()
+            plain = map(str, own) if group == "logger" and isinstance(own, list) else [override.get_value_string()]
+            names = override.sweep_string_iterator() if several else plain
             for name in names:
                 if name not in choices(group):
                     raise ConfigError(unknown_choice(group, name))

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from dynbench.config.source import read_class
 from dynbench.data.locations import Locations
 from dynbench.engine import environment, memory
+from dynbench.engine.logger import Logger
 from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError, DataError, DynbenchError
@@ -82,9 +83,10 @@ def _carried_out(values: Mapping[str, Any], name: str, fit: str, trainer: Traine
     folder, fits = Path(values["work_dir"]) / name, Path(values["work_dir"]) / "fits" / fit
     for place in (folder, fits):
         place.mkdir(parents=True, exist_ok=True)
+    logger: Logger = build(values["logger"], folder=str(folder), run=name)
     trainer.prepare(
         folder=fits,
-        logger=build(values["logger"], folder=str(folder), run=name).lightning() if trainer.is_main else False,
+        logger=(logger.start(values) if trainer.is_main else []) or False,
         log_every=values["logger"]["log_every"],
         checkpoint_seconds=values["checkpoint_seconds"],
         progress=values["progress"],
@@ -99,6 +101,8 @@ def _carried_out(values: Mapping[str, Any], name: str, fit: str, trainer: Traine
         result.arrays = loop.arrays()
     result.metrics |= protocol.describe(graph)
     result.metrics |= protocol.summary(result.metrics)
+    if trainer.is_main:
+        logger.finish(result.metrics, result.steps)
     result.sizes |= {"queries": loop.queries, "parameters": model.num_parameters()}
     if trainer.steps:
         result.sizes["fit_steps"] = trainer.steps

@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dynbench.contract import Selector
+from dynbench.engine.callbacks import RandomState, log
 from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
 from dynbench.engine.sweeps import Resumable, Sweeps, random_state, set_random_state
@@ -115,7 +116,7 @@ class Trainer(Sweeps):
 
         Args:
             folder: For checkpoints; ``None`` for none.
-            logger: A Lightning logger, or ``False``.
+            logger: A Lightning logger, several, or ``False``.
             log_every: Steps between two logged values.
             checkpoint_seconds: Seconds between two checkpoints.
             progress: Whether to show a progress bar.
@@ -132,7 +133,7 @@ class Trainer(Sweeps):
             name: Shown by the progress bar.
             key: File-name-safe name under which their checkpoints are kept.
         """
-        self._name, self._key, self._call = name, key, 0
+        self._name, self._key, self._call, self._staged_at = name, key, 0, self.steps
         self._saved_at = time.monotonic()
 
     def train(
@@ -229,10 +230,11 @@ class Trainer(Sweeps):
         return call <= kept["call"]
 
     def _callbacks(self, steps: int, checkpoint: Path | None, selection: Selection | None) -> list[Callback]:
-        watch = _Watch(self._name, steps, self._log_every, self._progress, self.steps, selection)
-        callbacks: list[Callback] = [_RandomState(), watch]
+        offset = self.steps - self._staged_at
+        watch = _Watch(self._name, steps, self._log_every, self._progress, offset, selection)
+        callbacks: list[Callback] = [RandomState(), watch]
         if selection is not None:
-            callbacks.append(_Best(selection, self.steps, watch.judged))
+            callbacks.append(_Best(self._name, selection, offset, watch.judged))
         if checkpoint is not None:
             callbacks.append(
                 ModelCheckpoint(
@@ -302,8 +304,7 @@ class _Watch(Callback):
             )
         self._loss = f"loss {loss:.4g}"
         self._tell()
-        if trainer.logger is not None and trainer.is_global_zero:
-            trainer.logger.log_metrics({"train/loss": loss}, step=self._offset + self._seen)
+        log(trainer, {f"train/loss/{self._name}": loss}, self._offset + self._seen)
 
     def judged(self, values: dict[str, float]) -> None:
         """Tell how good the model was found."""
@@ -328,8 +329,8 @@ class _Watch(Callback):
 class _Best(Callback):
     """Judges the model as a :class:`Selection` says, and tells it; its state is part of checkpoints."""
 
-    def __init__(self, selection: Selection, offset: int, tell: Callable[[dict[str, float]], None]):
-        self._selection, self._offset, self._tell = selection, offset, tell
+    def __init__(self, name: str, selection: Selection, offset: int, tell: Callable[[dict[str, float]], None]):
+        self._name, self._selection, self._offset, self._tell = name, selection, offset, tell
         self._values: dict[str, float] = {}
         self._waited, self._state = 0, {}
 
@@ -347,9 +348,7 @@ class _Best(Callback):
         module.train()
         if any(value != value for value in values.values()):
             raise RunError(f"the model is judged as NaN at step {step}; lower model.learning_rate")
-        if trainer.logger is not None and trainer.is_global_zero:
-            logged = {f"val/{name}": value for name, value in values.items()}
-            trainer.logger.log_metrics(logged, step=self._offset + step)
+        log(trainer, {f"val/{name}/{self._name}": value for name, value in values.items()}, self._offset + step)
         self._tell(values)
         if self._better(values):
             self._values, self._waited = values, 0
@@ -376,23 +375,3 @@ class _Best(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._values, self._waited, self._state = state["values"], state["waited"], state["state"]
-
-
-class _RandomState(Callback):
-    """Starts a fit from the random state in which it was called, or in which its checkpoint was written.
-
-    So a resumed fit draws what the whole one would have drawn, and several processes draw what one would: Lightning
-    seeds anew when it sets up a process group.
-    """
-
-    def __init__(self) -> None:
-        self._start = random_state()
-
-    def state_dict(self) -> dict[str, Any]:
-        return random_state()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._start = state
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        set_random_state(self._start)

@@ -210,7 +210,10 @@ def test_every_logger_works_without_an_account(command, logger):
     assert [name for name, files in found.items() if files] == ([] if logger == "none" else [logger])
     if logger == "csv":
         lines = found["csv"][0].read_text().splitlines()
-        assert len(lines) == 1 + 3 * 3, "a line per step of three fits"
+        curves = [name for name in lines[0].split(",") if name.startswith("train/loss/")]
+        assert len(curves) == 3, "a curve for each of three forecasts"
+        rows = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+        assert all([row["step"] for row in rows if row[curve]] == ["1", "2", "3"] for curve in curves)
 
 
 def test_a_folder_of_ones_own(command, tmp_path):

@@ -1,0 +1,39 @@
+"""Callbacks of the Trainer that need to know nothing of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from dynbench.engine.sweeps import random_state, set_random_state
+
+
+def log(trainer: pl.Trainer, values: dict[str, float], step: int) -> None:
+    """Tell every logger."""
+    for logger in trainer.loggers if trainer.is_global_zero else ():
+        logger.log_metrics(values, step=step)
+
+
+class RandomState(Callback):
+    """Starts a fit from the random state in which it was called, or in which its checkpoint was written.
+
+    So a resumed fit draws what the whole one would have drawn, and several processes draw what one would: Lightning
+    seeds anew when it sets up a process group.
+    """
+
+    def __init__(self) -> None:
+        self._start = random_state()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random state, for a checkpoint."""
+        return random_state()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The random state of a checkpoint."""
+        self._start = state
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Go to where the fit begins."""
+        set_random_state(self._start)
