@@ -1,7 +1,8 @@
 """Choose settings of systems on validation pairs: ``python scripts/sweep.py nlsm_table2 --systems dysat``.
 
 Runs every candidate of ``conf/sweep/<name>.yaml`` that was not run before, and writes what validation says of it to
-``results/sweeps/<name>.md``. Test metrics are not read.
+``results/sweeps/<name>_<system>.md``. Test metrics are not read. What was chosen is printed as it may stand among the
+``cells`` of a table.
 """
 
 from __future__ import annotations
@@ -31,36 +32,34 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--results-dir", default="results", help="where the page goes")
     options = parser.parse_args(words)
     sweep = yaml.safe_load((CONF / "sweep" / f"{options.name}.yaml").read_text(encoding="utf-8"))
-    chosen = options.systems or list(sweep["systems"])
-    tables = [system_table(sweep, system, options.settings) for system in chosen]
     place = Path(options.results_dir) / "sweeps"
     place.mkdir(parents=True, exist_ok=True)
-    for system, table in zip(chosen, tables, strict=True):
-        (place / f"{options.name}_{system}.md").write_text(
-            f"# {sweep['title']}: {system}\n\n{sweep['rule']}\n{table}", "utf-8"
-        )
+    for system in options.systems or list(sweep["systems"]):
+        best, table = system_table(sweep, system, options.settings)
+        text = f"# {sweep['title']}: {system}\n\n{sweep['rule']}\n{table}"
+        (place / f"{options.name}_{system}.md").write_text(text, encoding="utf-8")
         print(f"{system}\n{table}")
+        print(f"- {{row: {system}, column: [{', '.join(sweep['columns'])}], overrides: [{', '.join(best)}]}}\n")
     return 0
 
 
-def system_table(sweep: dict[str, Any], system: str, settings: list[str]) -> str:
-    """Run all candidates of a system; returns a table of what validation says, the best one marked."""
+def system_table(sweep: dict[str, Any], system: str, settings: list[str]) -> tuple[list[str], str]:
+    """Run all candidates of a system; returns the best, and a table of what validation says, that one marked."""
     rows = []
     for candidate in sweep["systems"][system]:
         cells = [measured(sweep, system, column, candidate, settings) for column in sweep["columns"].values()]
         rows.append((candidate, cells, mean(value for cell in cells for value in cell)))
         print(f"{system} {' '.join(candidate) or 'defaults'}: {rows[-1][2]:.2f}", file=sys.stderr, flush=True)
     best = max(range(len(rows)), key=lambda number: rows[number][2])  # the first of equals
-    heads = [
-        f"{column} {metric.removeprefix('validation_')}" for column in sweep["columns"] for metric in sweep["metrics"]
-    ]
+    names = [metric.removeprefix("validation_") for metric in sweep["metrics"]]
+    heads = [f"{column} {name}" for column in sweep["columns"] for name in names]
     lines = ["", "| settings | " + " | ".join(heads) + " | mean |", "| --- |" + " ---: |" * (len(heads) + 1)]
     for number, (candidate, cells, average) in enumerate(rows):
         numbers = [f"{value:.2f}" for cell in cells for value in cell] + [f"{average:.2f}"]
-        name = " ".join(candidate) or "defaults of the constructor"
+        name = " ".join(candidate) or "as released"
         marked = [f"**{text}**" if number == best else text for text in (name, *numbers)]
         lines.append("| " + " | ".join(marked) + " |")
-    return "\n".join(lines) + "\n"
+    return rows[best][0], "\n".join(lines) + "\n"
 
 
 def measured(
