@@ -12,6 +12,8 @@ instead of ``2 K d^2 + 2 d^2``.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -62,16 +64,12 @@ class TemporalAttention(nn.Module):
         Returns:
             ``(Q, node_dim + time_dim)``.
         """
+        asked = (self._heads(self.query(own, now)) @ self._columns(self.key, near)).transpose(0, 1)
         inputs = [part for part in near if part is not None]
-        asked = self._heads(self.query(own, now)) @ self._columns(self.key, near)
-        asked = asked.transpose(0, 1).split([part.shape[-1] for part in inputs], dim=2)  # (Q or 1, H, width) each
-        score = sum(
-            u.expand(len(mask), -1, -1).to(part.dtype) @ part.transpose(1, 2)
-            for u, part in zip(asked, inputs, strict=True)
-        )
-        score = (score.float() * (self.width // self.heads) ** -0.5).masked_fill(~mask[:, None], _AWAY)
-        weights = dropout(score.softmax(2), self.dropout, self.training)
-        met = torch.cat([weights.to(part.dtype) @ part for part in inputs], dim=2).transpose(0, 1)
+        x = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=2)
+        ones = torch.ones(len(mask), self.heads, mask.shape[1], device=mask.device)
+        kept = dropout(ones, self.dropout, self.training) if self.training and self.dropout else None
+        met = _Attend.apply(asked, x, mask, kept, (self.width // self.heads) ** -0.5).transpose(0, 1)
         found = met @ self._columns(self.value, near).transpose(1, 2)  # (H, Q, width of a head)
         answer = dropout(self.out(found.transpose(0, 1).flatten(1)), self.dropout, self.training)
         return self.norm(answer + self._asking(own, now))
@@ -91,3 +89,56 @@ class TemporalAttention(nn.Module):
         if own is None:
             return torch.cat([now.new_zeros(self.node_dim), now])
         return torch.cat([own, now.to(own.dtype).expand(len(own), -1)], dim=1)
+
+
+class _Attend(torch.autograd.Function):
+    """``sum_k drop( softmax_k( u . x_k ) ) x_k`` in single precision, each pass over x made once.
+
+    Plain differentiation would write the gradient of x once for the scores and once for the sum, and add both up.
+    """
+
+    @staticmethod
+    def forward(ctx, asked: Tensor, x: Tensor, mask: Tensor, kept: Tensor | None, scale: float) -> Tensor:
+        """``(Q or 1, H, D)`` u, ``(Q, K, D)`` x, ``(Q, K)`` mask, ``(Q, H, K)`` factors of dropout; ``(Q, H, D)``."""
+        ctx.types, ctx.scale = (asked.dtype, x.dtype), scale
+        with _in_full_precision(x.device):
+            asked, x = asked.float(), x.float()
+            score = _scores(asked, x).mul_(scale).masked_fill_(~mask[:, None], _AWAY)
+            weights = score.softmax(2)
+            ctx.save_for_backward(asked, x, mask, kept, weights)
+            return (weights if kept is None else weights * kept) @ x
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        asked, x, mask, kept, weights = ctx.saved_tensors
+        for_asked = for_x = None
+        with _in_full_precision(x.device):
+            gradient = gradient.float()
+            slope = gradient @ x.transpose(1, 2)
+            if kept is not None:
+                slope = slope * kept
+            slope = weights * (slope - (slope * weights).sum(2, keepdim=True))
+            slope = slope.mul_(ctx.scale).masked_fill_(~mask[:, None], 0.0)
+            if ctx.needs_input_grad[0]:
+                if len(asked) == len(x):
+                    for_asked = slope @ x
+                else:
+                    for_asked = (slope.transpose(0, 1).flatten(1) @ x.flatten(0, 1))[None]
+                for_asked = for_asked.to(ctx.types[0])
+            if ctx.needs_input_grad[1]:
+                used = weights if kept is None else weights * kept
+                rows = torch.cat([used, slope], dim=1).transpose(1, 2)
+                for_x = (rows @ torch.cat([gradient, asked.expand_as(gradient)], dim=1)).to(ctx.types[1])
+        return for_asked, for_x, None, None, None
+
+
+def _in_full_precision(device: torch.device) -> AbstractContextManager:
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
+def _scores(asked: Tensor, x: Tensor) -> Tensor:
+    """``(Q, H, K)``; one product for all rows if they all ask alike."""
+    if len(asked) == len(x):
+        return asked @ x.transpose(1, 2)
+    return (x.flatten(0, 1) @ asked[0].T).unflatten(0, x.shape[:2]).transpose(1, 2).contiguous()

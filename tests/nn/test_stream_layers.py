@@ -11,7 +11,7 @@ from dynbench.nn.dropout import dropout
 from dynbench.nn.memory_cell import MemoryCell
 from dynbench.nn.parts import PartLinear
 from dynbench.nn.short_lstm import ShortBiLSTM
-from dynbench.nn.temporal_attention import TemporalAttention
+from dynbench.nn.temporal_attention import TemporalAttention, _Attend
 from dynbench.nn.time_encoding import TimeEncoding
 from dynbench.nn.transformer import Attention, Packing
 
@@ -152,6 +152,20 @@ def test_folded_attention_is_attention_with_projected_keys_and_values():
     # Through a mask that is added a gradient reaches scores that are all padding; through ours it does not.
     weight = torch.randn(5, 10) * mask.any(1, keepdim=True)
     same(*(gradients((x * weight).sum(), *layer.parameters()) for x in (folded, plain)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("asking", [1, 5])
+def test_attention_with_dropout_has_the_gradient_of_its_formula(asking):
+    torch.manual_seed(0)
+    asked, x = torch.randn(asking, 2, 4, requires_grad=True), torch.randn(5, 3, 4, requires_grad=True)
+    mask, kept = torch.rand(5, 3) < 0.7, (torch.rand(5, 2, 3) < 0.8) / 0.8
+    mask[2] = False
+    score = (torch.einsum("qhd,qkd->qhk", asked.expand(5, 2, 4), x) * 0.5).masked_fill(~mask[:, None], -1e10)
+    plain = torch.einsum("qhk,qkd->qhd", score.softmax(2) * kept, x)
+    found = _Attend.apply(asked, x, mask, kept, 0.5)
+    torch.testing.assert_close(found, plain)
+    weight = torch.randn(5, 2, 4)
+    same(*(gradients((y * weight).sum(), asked, x) for y in (found, plain)), rtol=1e-4, atol=1e-5)
 
 
 def test_sequences_without_padding_are_attended_to_as_with_a_mask_and_copies_count():
