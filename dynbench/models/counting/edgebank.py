@@ -33,8 +33,8 @@ Reproduction:
 
     On email-Eu that is more than the trained models of the NGLP paper reach on the same pairs.
 
-    Average precision in percent over event streams, mean over batches of 200 events, with what DyGLib's authors print in
-    brackets, ``recipe=edgebank_random data=D protocol=temporal_events`` and so on::
+    Average precision in percent over event streams, mean over batches of 200 events, and in brackets what DyGLib's
+    authors print; ``recipe=edgebank_random data=D protocol=temporal_events`` and so on::
 
                      random negatives   historical      inductive
         Wikipedia      90.37 (90.37)   73.56 (73.35)   80.76 (80.63)
@@ -42,7 +42,8 @@ Reproduction:
         Enron          83.53 (83.53)   76.62 (76.53)   74.00 (73.89)
         UCI            76.20 (76.20)   65.13 (65.50)   57.38 (57.43)
 
-    Random negatives are the published ones, pair by pair. The others are drawn from the same candidates in another order.
+    Random negatives are the published ones, pair by pair. The others are drawn from the same candidates in another
+    order.
 """
 
 from __future__ import annotations
