@@ -162,7 +162,9 @@ class TemporalEvents(Protocol):
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
         """One fit with all exams. The parts and the negatives do not depend on the run's seed."""
         split = self.split(graph)
-        exams = [exam for nodes in self.nodes for name in self.strategies if (exam := self._exam(split, nodes, name))]
+        exams = [
+            self._exam(split, nodes, name) for nodes in self.nodes if _asks(split, nodes) for name in self.strategies
+        ]
         if self.ranking:
             exams.append(self._ranking(split))
         metric = partial(StreamMetrics, self.aggregate)
@@ -170,11 +172,8 @@ class TemporalEvents(Protocol):
         validation = Exam("validation", blocks, metric, select=("ap", "auc"))
         yield Episode(f"{len(split.train):,} events", {"": split.train}, split.known, exams, validation)
 
-    def _exam(self, split: EventSplit, nodes: NodeSet, strategy: Strategy) -> Exam | None:
+    def _exam(self, split: EventSplit, nodes: NodeSet, strategy: Strategy) -> Exam:
         blocks = _Batches(split, "test", nodes, strategy, self)
-        if not len(blocks.asked):
-            log.warning("no event of the test part fits nodes=%s; there are no exams about such events", nodes)
-            return None
         name = "_".join(word for word in (_SETS[nodes], "" if strategy == "random" else strategy) if word)
         return Exam(name, blocks, partial(StreamMetrics, self.aggregate), start="after_validation")
 
@@ -244,6 +243,14 @@ class _Batches:
             src, dst = (torch.cat([true, other[own]]) for true, other in pairs)
             labels = (torch.arange(2 * len(events)) < len(events)).to(torch.int8)
             yield Block(number, Queries(src, dst, events.time.repeat(2)), labels, reveal=reveal, fold=self.fold)
+
+
+def _asks(split: EventSplit, nodes: NodeSet) -> bool:
+    """Whether there are events to ask about; tells if there are none."""
+    found = bool(_fitting(split.test, split.new_nodes, nodes).any())
+    if not found:
+        log.warning("no event of the test part fits nodes=%s; there are no exams about such events", nodes)
+    return found
 
 
 def _fitting(events: TemporalGraph, new: Tensor, nodes: NodeSet) -> Tensor:

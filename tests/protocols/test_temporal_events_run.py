@@ -10,6 +10,7 @@ from test_temporal_events import real, stream
 
 from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
+from dynbench.graph import TemporalGraph
 from dynbench.models.counting.edgebank import EdgeBank
 from dynbench.models.counting.neighborhood import AdamicAdar
 from dynbench.protocols.temporal_events import TemporalEvents
@@ -86,3 +87,31 @@ def test_the_bank_that_was_learnt_lacks_nodes_held_out(tmp_path):
                 pairs[:, one.bank.find(graph.src, graph.dst)[0]], torch.stack([graph.src, graph.dst])[:, 0]
             )
             assert one.bank.events == len(part)
+
+
+@pytest.mark.parametrize("batch", [1, 10_000])
+def test_batches_of_one_event_and_of_all(tmp_path, batch):
+    found = results(EdgeBank(), stream(), tmp_path, batch=batch, ranking=5)
+    assert all(0 <= value <= 1 for name, value in found.items() if name.endswith(("ap", "auc", "mrr")))
+    if (
+        batch == 1
+    ):  # a batch is one pair of each kind: what is remembered wins, and ties and losses have an AP of a half
+        assert found["ap"] < found["auc"] + 0.25
+        assert found["ap"] != pytest.approx(found["pooled_ap"])
+    else:  # one batch holds everything
+        assert found["ap"] == pytest.approx(found["pooled_ap"])
+        assert found["new_auc"] == pytest.approx(found["new_pooled_auc"])
+
+
+def test_odd_streams_of_a_user(tmp_path):
+    """Out of order, with negative and huge times, and nodes that first come in the test part."""
+    count = 400
+    times = [(-1) ** k * 10**14 * (k % 97) for k in range(count)]
+    src, dst = [k % 9 for k in range(count)], [20 + k % 7 for k in range(count)]
+    late = sorted(range(count), key=lambda k: times[k])[-30:]
+    for k in late:
+        src[k] = 10 + k % 5
+    graph = TemporalGraph.from_events(src, dst, times, 30)
+    found = results(EdgeBank(), graph, tmp_path, hold_out=0.0)
+    assert found["new_pooled_ap"] <= found["pooled_ap"]
+    assert all(0 <= value <= 1 for name, value in found.items() if name.endswith(("ap", "auc")))
