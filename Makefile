@@ -9,7 +9,7 @@ JOBS    ?= 1
 VENV := .venv
 BIN  := $(VENV)/bin
 
-.PHONY: help setup run test test-all lint tables figures bench data clean
+.PHONY: help setup run test test-all lint tables figures report docs bench data clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,13 @@ tables: setup  ## the papers' tables; BUDGET=smoke|quick|paper, JOBS=processes
 
 figures: setup  ## the papers' figures; BUDGET=smoke|quick|paper
 	$(BIN)/python scripts/make_figures.py --budget $(BUDGET)
+
+report: setup  ## one page about all that is measured: runs/report/index.html
+	$(BIN)/python -m dynbench report
+
+docs: setup  ## the documentation as a site: runs/site/index.html
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python scripts/build_docs.py
 
 bench: setup  ## speed of fit steps and of the Trainer, beside plain references
 	$(BIN)/python scripts/bench.py

@@ -28,6 +28,7 @@ USAGE_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 COMMANDS = {
     "compare": "dynbench.comparing.command:main",
     "import": "dynbench.importing.command:main",
+    "report": "dynbench.report.command:main",
     "tables": "dynbench.reporting.make:main",
     "figures": "dynbench.reporting.make_figures:main",
 }

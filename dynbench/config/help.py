@@ -32,6 +32,7 @@ _USAGE = {
     "tables": "the papers' tables, measured beside published",
     "tables --model mine": "the same with a row for a model of yours",
     "figures": "the papers' figures",
+    "report": "one page about all that is measured",
 }
 
 _MORE = """\

@@ -1,0 +1,1 @@
+"""``dynbench report``: all that is measured, on one page that needs no server."""
