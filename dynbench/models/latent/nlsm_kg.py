@@ -79,6 +79,11 @@ Reproduction:
     * Train part known: YAGO 46.5 / 66.6, WIKI 30.2 / 51.3 (1 seed each): 3 to 6 below print. Only 66.0 % of YAGO's
       test facts occur in the train part, so that a filtered 69.4 is hardly to be had from it. The paper seems to train
       on the validation part.
+    * ICEWS18 (results/tables/nlsm_icews18.md), daily events, the same settings: 8.3 raw and 8.5 with the time filter,
+      where counting past facts, tuned by relation, has 23.4 and 24.7. No number of positions or corruptions mends
+      that: of the test facts 84 % (YAGO) and 68 % (WIKI) hold in one of the five snapshots before the test, which are
+      the window, but 11 % of ICEWS18's do, and 44 % have ever happened. What recurs after weeks leaves the window,
+      and the forecast knows the past by the drift of the window's start alone.
     * With the time filter YAGO has 74.4, and counting 81.7: facts of the window that no longer hold are the
       likeliest reason, since the static filter takes just these away and closes the gap.
 """
