@@ -61,7 +61,7 @@ class Published:
                     record = self._expand(json.loads(line), path)
                     twice = self._files[path].get(record.name)
                     self._files[path][record.name] = newest([record, twice]) if twice else record
-                except (ValueError, LookupError, TypeError, AttributeError) as error:
+                except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
                     odd.append(f"line {number}: {error}")
             if odd:
                 _log.warning("%s: %d lines are set aside; %s", path, len(odd), odd[0])

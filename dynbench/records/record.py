@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -105,6 +105,13 @@ def from_json(content: Any) -> Record:
         value, kind = getattr(record, one.name), _TYPES[str(one.type).partition("[")[0]]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{one.name} is {value!r}; expected {one.type}")
+    members = {"steps": (record.steps, dict), "overrides": (record.overrides, str)}
+    members["versions"] = (record.versions.values(), int)
+    if record.finished:
+        members["config"] = ([record.config.get(group) for group in GROUPS], dict)
+    for name, (values, kind) in members.items():
+        if not all(isinstance(value, kind) for value in values):
+            raise ValueError(f"{name} holds something else than {kind.__name__}")
     bad = [name for name, value in record.metrics.items() if not _is_number(value)]
     if bad:
         raise ValueError(f"{bad[0]} is {record.metrics[bad[0]]!r}, which is no number")
@@ -140,7 +147,7 @@ def read(path: str | Path) -> Record | None:
         return None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}; check work_dir") from error
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise RunError(f"{path} is not a record that this version reads: {error}") from error
 
 
@@ -165,7 +172,8 @@ def newest(records: list[Record]) -> Record:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # A whole number may be too large for a float; NaN is below nothing.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _text(content: Mapping[str, Any]) -> str:

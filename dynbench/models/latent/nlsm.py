@@ -121,12 +121,12 @@ class NLSM(LatentSpace):
         self.sizes["steps"] = steps
 
     def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
-        """Attributes and noise of every node and step with gradients, and parameters with Adam's two moments."""
+        """Attributes and noise of every node and step, both ends of the pairs of a step of training, and gradients."""
         nodes, steps = graph.num_nodes, graph.require_steps()
-        sizes = (
-            f"model.dim={self.dim} × {nodes:,} nodes × {steps} snapshots; lower model.dim, or set a longer data.window"
-        )
-        return 4 * self.dim * nodes * (4 * steps + 8), sizes
+        pairs = 2 * min(len(graph), self.edges_per_step or len(graph))
+        sizes = f"model.dim={self.dim} × {nodes:,} nodes × {steps} snapshots, {pairs:,} pairs at a time"
+        cure = "lower model.dim, set model.edges_per_step or a longer data.window"
+        return 4 * self.dim * (nodes * (4 * steps + 8) + 6 * pairs), f"{sizes}; {cure}"
 
     def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
         """Train on all snapshots, from the previous fit if there was one (section 4 of the paper)."""

@@ -1,0 +1,27 @@
+"""A short campaign: nothing is lost, nothing ends with other numbers, nothing is told as a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_a_short_campaign_loses_nothing():
+    words = ["--kills", "4", "--flips", "24", "--twins", "1", "--settings", "16", "--seed", "5"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "soak.py"), *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=900,
+    )
+    lines = done.stdout.strip().splitlines()
+    assert lines[-1] == "0 lost, 0 wrong, 0 tracebacks", done.stderr[-3000:]
+    assert "4 kills, 12 flips of caches, 12 flips of kept files, 1 twins, 16 settings" in lines[-2]
+    assert done.returncode == 0
