@@ -57,6 +57,7 @@ bench: setup  ## speed of fit steps and of the Trainer, beside plain references
 	$(BIN)/python scripts/bench_features.py
 	$(BIN)/python scripts/bench_stream.py
 	$(BIN)/python scripts/bench_snapshots.py
+	$(BIN)/python scripts/bench_crosslink.py
 
 data: setup  ## download and check all datasets that can be had
 	$(BIN)/python scripts/download_data.py

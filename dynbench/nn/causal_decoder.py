@@ -50,7 +50,10 @@ class CausalBlock(nn.Module):
         """``(R, T, width)`` tokens to the same, and their keys and values, ``(R, heads, T, width / heads)``."""
         query, key, value = self._heads(x)
         share = self.share if self.training else 0.0
-        met = F.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
+        if share and x.device.type == "cpu":  # torch's own takes a slow way on a CPU as soon as weights are dropped
+            met = _attended(query, key, value, share)
+        else:
+            met = F.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
         return self._after(x, met), key, value
 
     def follow(self, x: Tensor, past_key: Tensor, past_value: Tensor) -> Tensor:
@@ -133,6 +136,14 @@ class CausalDecoder(nn.Module):
             keys.append(key)
             values.append(value)
         return x, keys, values
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, share: float) -> Tensor:
+    """Causal attention, ``(R, heads, T, size)`` each, of whose weights a share is dropped."""
+    length = query.shape[2]
+    later = torch.full((length, length), float("-inf"), device=query.device).triu(1)
+    score = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3)).add_(later)
+    return dropout(score.softmax(3), share, True) @ value
 
 
 def _small(module: nn.Module) -> None:

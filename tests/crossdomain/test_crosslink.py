@@ -16,6 +16,7 @@ from dynbench.graph import TemporalGraph
 from dynbench.graph.collection import Mixture
 from dynbench.models.crossdomain.crosslink import CrossLink
 from dynbench.models.stream.known import Known
+from dynbench.nn.causal_decoder import _attended
 from dynbench.sampling.mixture import MixtureSampler, draw_examples
 
 TINY = {
@@ -223,6 +224,16 @@ def test_the_scale_of_a_sequence_is_one_for_all_of_it():
             scale = (beta[row : row + 1], gamma[row : row + 1])
             alone = model.encode(src[row], dst[row], time[row], own, scale)[0]
             torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_dropping_attention_weights_on_a_processor_is_what_torch_does():
+    draw = torch.Generator().manual_seed(1)
+    query, key, value = torch.randn(3, 2, 4, 9, 6, generator=draw)
+    plain = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    torch.testing.assert_close(_attended(query, key, value, 0.0), plain, rtol=1e-5, atol=1e-6)
+    torch.manual_seed(0)
+    mean = torch.stack([_attended(query, key, value, 0.3) for _ in range(4000)]).mean(0)
+    torch.testing.assert_close(mean, plain, rtol=0.1, atol=0.1)
 
 
 # ---- training -------------------------------------------------------------------------------------------------
