@@ -83,6 +83,18 @@ def test_everything_is_on_the_device(name):
     torch.testing.assert_close(found, answers(home, "cpu"), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_mixed_precision_trains_nearly_the_same(name):
+    graphs, found = Mixture({"a": stream(1), "b": stream(2)}, 60), []
+    for precision in ("32-true", "bf16-mixed"):
+        model = make(name)
+        torch.manual_seed(0)
+        model.fit(graphs, None, Trainer(precision=precision))
+        found.append(answers(model, "cpu"))
+    torch.testing.assert_close(*found, rtol=0.1, atol=0.1)
+    assert not torch.equal(*found)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("name", MODELS)

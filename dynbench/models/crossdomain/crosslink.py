@@ -190,7 +190,8 @@ class CrossLink(DyGFormer):
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW, whose rate grows and then falls."""
         chosen = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(chosen, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        fused = not self._scaled()
+        optimizer = torch.optim.AdamW(chosen, lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused)
         total = self.epochs * self._mixed.steps
         rising = max(1, round(self.warm_up * total))
 
@@ -208,8 +209,17 @@ class CrossLink(DyGFormer):
     ) -> None:  # fmt: skip
         """Clip as the trainer says, or else as the model does."""
         most = self.clip if gradient_clip_val is None else gradient_clip_val
-        if most is not None:
+        if most is None:
+            return
+        if self._scaled():
             self.clip_gradients(optimizer, gradient_clip_val=most, gradient_clip_algorithm="norm")
+        else:  # Lightning does not clip for fused optimisers, which matters only where gradients are scaled
+            nn.utils.clip_grad_norm_(self.parameters(), most)
+
+    def _scaled(self) -> bool:
+        """Whether gradients are scaled, as in half precision."""
+        plugin = None if self._trainer is None else self.trainer.precision_plugin
+        return getattr(plugin, "scaler", None) is not None
 
     # ---- learning -------------------------------------------------------------------------------------------
 
