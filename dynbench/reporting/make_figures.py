@@ -26,6 +26,7 @@ KINDS = {
     "link": "dynbench.reporting.link_figures",
     "embedding": "dynbench.reporting.embedding_figures",
     "sweep": "dynbench.reporting.sweep_figures",
+    "bars": "dynbench.reporting.bar_figures",
     "communities": "dynbench.reporting.community_figures",
     "latent": "dynbench.reporting.latent_figures",
 }
