@@ -118,14 +118,32 @@ class Attention(nn.Module):
             ``(T, width)``, or ``(S, width)`` for the first tokens.
         """
         width, half = x.shape[1], len(packing.mask) // 2
-        asking = x.index_select(0, packing.first) if only_first else x
-        query = F.linear(asking, self.project.weight[:width], self.project.bias[:width])
+        if only_first:
+            return self.out(self._one_query(x, packing, half))
+        query = F.linear(x, self.project.weight[:width], self.project.bias[:width])
         both = packing.spread(F.linear(x, self.project.weight[width:], self.project.bias[width:]))
         key, value = both.roll(half, 0).chunk(2, dim=2)
         weight = None if packing.weight is None else packing.weight.roll(half, 0)
-        query = query[:, None] if only_first else packing.spread(query)
-        found = self._attend(query, key, value, weight)
-        return self.out(found.squeeze(1) if only_first else packing.gather(found))
+        return self.out(packing.gather(self._attend(packing.spread(query), key, value, weight)))
+
+    def _one_query(self, x: Tensor, packing: Packing, half: int) -> Tensor:
+        """``(S, width)`` what first tokens find in the other half, whose keys and values are not projected.
+
+        With ``u = W_k' q``, a key scores ``u . x`` and a constant, which the softmax takes away; and the values' sum is
+        ``W_v sum a x + b_v sum a`` (:mod:`dynbench.nn.temporal_attention`).
+        """
+        width, heads = x.shape[1], (self.heads, -1)
+        first = x.index_select(0, packing.first)
+        query = F.linear(first, self.project.weight[:width], self.project.bias[:width]).unflatten(1, heads)
+        of_key, of_value = self.project.weight[width:].unflatten(0, (2, *heads))  # (H, width of a head, width)
+        asked = (query.transpose(0, 1) * query.shape[2] ** -0.5) @ of_key
+        others = packing.spread(x).roll(half, 0)
+        score = asked.transpose(0, 1) @ others.transpose(1, 2)
+        weight = None if packing.weight is None else packing.weight.squeeze(2).roll(half, 0)
+        shares = dropout((score if weight is None else score + weight).softmax(2), self.dropout, self.training)
+        found = (shares.to(others.dtype) @ others).transpose(0, 1) @ of_value.transpose(1, 2)
+        bias = self.project.bias[2 * width :].unflatten(0, heads)
+        return (found.transpose(0, 1) + shares.sum(2, keepdim=True) * bias).flatten(1)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, weight: Tensor | None) -> Tensor:
         """``(S, L, width)`` queries and ``(S, M, width)`` keys and values to ``(S, L, width)``."""
