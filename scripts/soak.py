@@ -53,6 +53,12 @@ class Tally:
     done: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, list[str]] = field(default_factory=lambda: {"lost": [], "wrong": [], "tracebacks": []})
 
+    def count(self, what: str) -> None:
+        """Note that something was done; now and then, tell how far it is."""
+        self.done[what] += 1
+        if self.done[what] % 50 == 0:
+            print(self.told(), file=sys.stderr, flush=True)
+
     def complain(self, kind: str, what: str) -> None:
         """Note that something went wrong."""
         self.wrong[kind].append(what)
@@ -185,7 +191,7 @@ class Soak:
                 code = finish(process, draw.uniform(0, 1.1) * self.seconds[words])
                 if code is not None:
                     break
-                self.tally.done["kills"] += 1
+                self.tally.count("kills")
                 self._no_half_record(places, words)
             else:
                 code = finish(start(places.words(*words), places.folder), 600)
@@ -211,7 +217,7 @@ class Soak:
             content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
             path.write_bytes(content)
             code = finish(start(places.words(*words), places.folder), 600)
-            self.tally.done["flips of kept files"] += 1
+            self.tally.count("flips of kept files")
             self._compare(places, words, code, self.reference(words), f"flipped {path.name}")
 
     def twins(self, count: int) -> None:
@@ -225,7 +231,7 @@ class Soak:
             if trial % 2:
                 finish(both.pop(draw.randrange(2)), draw.random() * self.seconds[words])
             codes = [finish(process, 600) for process in both]
-            self.tally.done["twins"] += 1
+            self.tally.count("twins")
             self._compare(places, words, max(map(abs, map(_number, codes))), expected, "twins")
 
     def settings(self, count: int) -> None:
@@ -237,17 +243,17 @@ class Soak:
             words = (*choice, f"{key}={draw.choice(BAD)}")
             places = Places(self.folder / f"setting-{trial}")
             code = finish(start(places.words(*words), places.folder, MEMORY), PATIENCE)
-            self.tally.done["settings"] += 1
+            self.tally.count("settings")
             said = places.said()
             typed = " ".join(words)
             if code is None:
-                self.tally.done["of which stopped as too long"] += 1
+                self.tally.count("of which stopped as too long")
             elif "Traceback" in said or code not in (0, 1, 2):
                 last = said.strip().splitlines()[-1:] or [""]
                 self.tally.complain("tracebacks", f"{typed}: exit {code}: {last[0]}")
             elif code:
                 lines = [line for line in said.splitlines() if line.startswith("error: ")]
-                self.tally.done["of which refused"] += 1
+                self.tally.count("of which refused")
                 if len(lines) != 1:
                     self.tally.complain("wrong", f"{typed}: {len(lines)} lines say what is wrong")
             if code is not None:
@@ -297,7 +303,7 @@ class Soak:
             damaged = bytearray(content)
             damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
             stored.write_bytes(damaged)
-            self.tally.done["flips of caches"] += 1
+            self.tally.count("flips of caches")
             try:
                 found = FileDataset("own", path=str(folder), where=where).load("events").checksum()
             except Exception as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +55,9 @@ def _load(path: Path, pick: Callable) -> np.ndarray:
         stored = np.load(path, allow_pickle=False)
         with stored if hasattr(stored, "files") else _Open():
             return pick(stored)
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except Exception as error:  # numpy has a dozen words for a file that is damaged or of another kind
         raise DataError(
             f"{path}: not a plain NumPy array ({error}); a file with pickled objects is never loaded, a damaged one "
             "must be copied again"

@@ -42,7 +42,7 @@ def read_folds(path: str | Path) -> dict[str, Fold]:
             return folds
     except FileNotFoundError as error:
         raise DataError(f"{path}: this run kept no scores; run it again with force=true") from error
-    except (KeyError, ValueError, OSError) as error:
+    except Exception as error:  # numpy has a dozen words for a file that is damaged or of another kind
         raise DataError(f"{path} does not hold the scores of a run ({error})") from error
 
 

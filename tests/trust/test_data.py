@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import suppress
 
+import numpy as np
 import pytest
 
 from dynbench.data import FileDataset, Locations, cache
+from dynbench.data.arrays import read_npz
+from dynbench.errors import DataError
 from tests.trust.conftest import numbers
 
 EDGES = "src,dst,t\n" + "".join(f"{i % 5},{(i * 3 + 1) % 5},{i}\n" for i in range(30))
@@ -39,6 +43,18 @@ def test_a_damaged_cache_is_rebuilt_whatever_the_damage(own, tmp_path, caplog):
         assert not stored.exists()
     assert dataset.load("events").checksum() == expected
     assert cache.load(stored).checksum() == expected
+
+
+def test_damaged_features_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "features.npz"
+    np.savez_compressed(path, features=np.arange(40.0).reshape(8, 5))
+    content, draw = path.read_bytes(), random.Random(1)
+    for number in range(200):
+        damaged = bytearray(content)
+        damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(damaged if number % 5 else damaged[: draw.randrange(len(content))]))
+        with suppress(DataError):
+            assert read_npz(path).sum() == sum(range(40)), "a part of the file that says nothing"
 
 
 def play_own(player, folder, *words):

@@ -118,10 +118,10 @@ class SnapshotLinkModel(KnownEvents, GradientModel):
     # ---- learning -------------------------------------------------------------------------------------------
 
     def bytes_needed(self, graph: TemporalGraph) -> tuple[int, str]:
-        """Node vectors with Adam's moments, two layers of messages with gradients, and both ends of all events."""
+        """Node vectors with moments, layers with gradients, and all events; measured on a million nodes."""
         nodes, width = graph.num_nodes, max(self.dim, self.hidden)
         sizes = f"model.dim={self.dim} and model.hidden={self.hidden} × {nodes:,} nodes; lower them"
-        return 4 * nodes * (4 * self.dim + 8 * width) + 60 * len(graph), sizes
+        return 4 * nodes * (4 * self.dim + 30 * width) + 250 * len(graph), sizes
 
     def fit(self, train: TemporalGraph, selector: Selector | None, trainer: Trainer) -> None:
         """Train anew on all pairs of consecutive snapshots; the state with the best validation values is kept."""
