@@ -24,8 +24,8 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-run: setup  ## NLSM on a generated network: no download, under a minute
-	$(BIN)/python run.py
+run: setup  ## NLSM on a generated network: no download, seconds
+	$(BIN)/python run.py model.epochs=100
 
 test: setup  ## all tests, each model under one protocol of a kind
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

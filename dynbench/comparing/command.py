@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 
 from dynbench.api.results import Results, results
-from dynbench.comparing import ranks, tables
+from dynbench.comparing import curves, ranks, tables
 from dynbench.comparing.matrix import Matrix, build
 from dynbench.config.compose import program_name
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.records import write_text
+from dynbench.reporting.words import metric_words
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,9 +56,10 @@ def _compare(options: argparse.Namespace) -> None:
     if comparison is not None:
         from dynbench.comparing.diagram import draw
 
-        title = f"{matrix.metric} under {matrix.protocol}, {comparison.count} {comparison.blocks}"
+        title = f"{metric_words(matrix.metric)} under {matrix.protocol}, {comparison.count} {comparison.blocks}"
         try:
-            print("written: " + ", ".join(map(str, draw(comparison, title, folder, options.format))))
+            drawn = [*draw(comparison, title, folder, options.format), *curves.draw(matrix, folder, options.format)]
+            print("written: " + ", ".join(map(str, drawn)))
         except ConfigError as error:
             print(f"no plot: {error}")
 

@@ -46,7 +46,7 @@ def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
     if not parent:
         return [*default_choices(), *GENERAL]
     group = parent.split(".")[0]
-    chosen = {**default_choices(), **dict(part.split("=", 1) for part in overrides if "=" in part)}.get(group, "")
+    chosen = {**default_choices(), **dict(part.split("=", 1) for part in overrides if "=" in part)}.get(group) or ""
     known: dict[str, None] = {}
     for name in chosen.split(","):
         try:

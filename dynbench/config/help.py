@@ -16,7 +16,11 @@ _GROUPS = {
     "recipe": "other settings of a model than its paper's, under a name",
     "budget": "how much work",
     "trainer": "the devices",
+    "optimizer": "another optimiser than the model's own",
+    "scheduler": "how the learning rate goes on over a fit",
     "logger": "training curves",
+    "experiment": "runs as they were published",
+    "debug": "one step, NaN, time",
 }
 
 _ABOUT = "dynbench: a dataset, a model and a protocol give the number that belongs in the paper's table."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
 
 from dynbench.engine.sweeps import random_state, set_random_state
 
@@ -14,6 +16,14 @@ def log(trainer: pl.Trainer, values: dict[str, float], step: int) -> None:
     """Tell every logger."""
     for logger in trainer.loggers if trainer.is_global_zero else ():
         logger.log_metrics(values, step=step)
+
+
+def profiler(kind: str | None, folder: Path | None, name: str) -> Any:
+    """Lightning's profiler, which writes its table into a folder; ``None`` for none."""
+    if kind is None:
+        return None
+    maker = AdvancedProfiler if kind == "advanced" else SimpleProfiler
+    return maker(dirpath=folder, filename=f"profile-{name}")
 
 
 class RandomState(Callback):

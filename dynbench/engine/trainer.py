@@ -25,12 +25,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dynbench.contract import Selector
-from dynbench.engine.callbacks import RandomState, log
+from dynbench.engine.callbacks import RandomState, log, profiler
 from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
+from dynbench.engine.optimizers import Kind, Schedule, configure
 from dynbench.engine.sweeps import Resumable, Sweeps, random_state, set_random_state
 from dynbench.errors import ConfigError, RunError
-from dynbench.ranges import Count, Positive
+from dynbench.ranges import Count, NonNegative, Positive, Share
 
 # Lightning announces every fit on several lines; a run has dozens of fits.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -66,6 +67,11 @@ class Trainer(Sweeps):
         gradient_clip: Largest norm of a gradient; ``None`` for no clipping.
         deterministic: Refuse operations whose result may differ from run to run.
         threads: Threads of numerical libraries in each process; set by whoever runs the Trainer.
+        optimizer: Replaces the model's own; the rate and the groups of parameters stay the model's.
+        weight_decay, momentum: Of an optimiser that replaces the model's own.
+        scheduler, warmup: How the rate goes on over a fit, and the share of its steps over which it rises from zero.
+        most_steps: Gradient steps of each fit at most, to see whether it works at all; ``None`` for all.
+        detect_anomaly, profiler: Whether torch says which operation made a NaN, and Lightning where time goes.
 
     Attributes:
         is_main: Whether this is the process that evaluates and writes: the only one, or rank 0.
@@ -82,6 +88,14 @@ class Trainer(Sweeps):
         gradient_clip: Positive | None = None,
         deterministic: bool = False,
         threads: Count = 1,
+        optimizer: Kind = "own",
+        weight_decay: NonNegative = 0.0,
+        momentum: Share = 0.0,
+        scheduler: Schedule = "constant",
+        warmup: Share = 0.0,
+        most_steps: Count | None = None,
+        detect_anomaly: bool = False,
+        profiler: Literal["simple", "advanced"] | None = None,
     ):
         gpus = torch.cuda.device_count()
         if accelerator == "gpu" and gpus < devices:
@@ -98,7 +112,10 @@ class Trainer(Sweeps):
             "precision": precision,
             "gradient_clip_val": gradient_clip,
             "deterministic": deterministic,
+            "detect_anomaly": detect_anomaly,
         }
+        self._descent, self._most_steps = (optimizer, weight_decay, momentum, scheduler, warmup), most_steps
+        self._profiler = profiler
         # Lightning knows the rank that its own launcher, torchrun or Slurm gave to this process.
         ranked = _lightning(**self._options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
         self.is_main = ranked.global_rank == 0
@@ -159,6 +176,7 @@ class Trainer(Sweeps):
         if self._skip(module, call):
             return
         resume = self._path(f"{call}.ckpt")
+        steps = steps if self._most_steps is None else min(steps, self._most_steps)
         callbacks = self._callbacks(steps, resume, selection)
         lightning = _lightning(
             **self._options,
@@ -173,6 +191,7 @@ class Trainer(Sweeps):
             use_distributed_sampler=False,
             plugins=[SealedCheckpoints(self._owner)],
             inference_mode=False,
+            profiler=profiler(self._profiler, self._folder, f"{self._key}-{call}"),
         )
         found = is_whole(resume, self._owner)
         started = time.monotonic()
@@ -182,6 +201,8 @@ class Trainer(Sweeps):
             keep_freed_memory()
         # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
         torch.set_flush_denormal(True)
+        if (chosen := configure(module, steps, *self._descent)) is not None:
+            module.configure_optimizers = chosen
         try:
             lightning.fit(module, batches, ckpt_path=resume if found else None, weights_only=True)
         except SystemExit as stopped:
@@ -189,6 +210,7 @@ class Trainer(Sweeps):
             raise KeyboardInterrupt if lightning.interrupted else stopped from None
         finally:
             torch.set_flush_denormal(False)
+            vars(module).pop("configure_optimizers", None)
         module.eval()
         for keeper in callbacks:
             if isinstance(keeper, _Best):

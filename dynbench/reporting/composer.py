@@ -25,6 +25,8 @@ from dynbench.config import compose
 from dynbench.config.check import resolved
 from dynbench.errors import ConfigError
 
+# Groups whose files set what belongs to others.
+_ELSEWHERE = frozenset({"optimizer", "scheduler", "experiment", "debug"})
 # What an interpolation of a choice's file may refer to: the resolvers of the project, and other groups.
 _RESOLVERS = ("budgeted:", "at_window:", "oc.select:", ".")
 
@@ -93,6 +95,8 @@ class Composer:
             else:
                 return None
         chosen = {group: name for group, name in chosen.items() if name is not None}
+        if _ELSEWHERE & set(chosen):
+            return None
         groups = {group: self._group(group, chosen, settings) for group in chosen}
         nodes = [self._node(group, name) for group, name in chosen.items()]
         if None in groups.values() or any(node.suggests - typed for node in nodes):

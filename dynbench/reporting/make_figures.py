@@ -27,6 +27,7 @@ KINDS = {
     "embedding": "dynbench.reporting.embedding_figures",
     "sweep": "dynbench.reporting.sweep_figures",
     "bars": "dynbench.reporting.bar_figures",
+    "versus": "dynbench.reporting.versus_figures",
     "communities": "dynbench.reporting.community_figures",
     "latent": "dynbench.reporting.latent_figures",
 }
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kind", choices=sorted(KINDS), default="link", help="which figures of --run (default: link)")
     parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
     parser.add_argument("--seed", type=int, default=0, help="seed of the runs that are drawn")
-    parser.add_argument("--format", nargs="+", default=["png"], help="png, svg, pdf")
+    parser.add_argument("--format", nargs="+", default=["png", "pdf"], help="png, svg, pdf (png pdf)")
     parser.add_argument("--results-dir", default="results", help="where published runs lie and figures go")
     parser.add_argument("--work-dir", default="runs", help="where records of runs are spooled")
     parser.add_argument("--no-run", action="store_true", help="draw finished runs only")

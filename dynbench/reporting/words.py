@@ -30,6 +30,29 @@ def cut_words(used: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     return "; ".join(found)
 
 
+_METRICS = {
+    "auc": "AUC",
+    "ap": "average precision",
+    "mrr": "MRR",
+    "nmi": "NMI",
+    "ari": "ARI",
+    "acc": "accuracy",
+    "f1": "F1",
+    "precision_at_k": "precision at K",
+    "hits": "Hits",
+}
+
+
+def metric_words(name: str) -> str:
+    """A metric in the words of the field: ``micro_auc`` is the micro AUC. A label with capitals stays what it is."""
+    if name != name.lower():
+        return name
+    if name in _METRICS:
+        return _METRICS[name]
+    words = [_METRICS.get(part, part) for part in name.split("_")]
+    return " ".join(word.replace("hits@", "Hits@") for word in words)
+
+
 def recipe_words(name: str) -> str:
     """What a recipe is, in the words of its file's title; nothing for the paper's own."""
     if name in ("", "paper"):

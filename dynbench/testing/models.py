@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from hydra.utils import get_class
 from torch import Tensor
+from tqdm import tqdm
 
 from dynbench.config.check import answers
 from dynbench.config.compose import read_choice
@@ -33,16 +35,37 @@ ANSWERS = ("score", "rank", "embed")
 CARD_SECTIONS = (("Paper:",), ("Idea:", "Equations:"), ("Deviations:",))
 
 
-def check_model(name: str) -> None:
-    """All checks of a model, under every protocol that can ask it and in every direction that it can take."""
+def check_model(name: str, thorough: bool = False) -> None:
+    """The checks of a model, with a progress bar, and a word when all have passed.
+
+    Args:
+        name: The model.
+        thorough: Under every protocol that can ask it, and in every direction that it can take; otherwise under one
+            protocol of each kind of question.
+    """
+    started, passed = time.monotonic(), 3
     check_settings("model", name)
     check_card(name)
     check_declarations(name)
-    for protocol in [protocol for model, protocol in possible_pairs() if model == name]:
-        for directed in directions(name):
+    protocols = [protocol for model, protocol in possible_pairs() if model == name]
+    if not thorough:
+        kinds: dict[tuple, str] = {}
+        for protocol in protocols:
+            asks = source("protocol", protocol).attributes.get
+            kinds.setdefault((asks("asks", "score"), asks("view", "snapshots")), protocol)
+        protocols = list(kinds.values())
+    ways = [(protocol, directed) for protocol in protocols for directed in directions(name)]
+    ways = ways if thorough else [next(way for way in ways if way[0] == protocol) for protocol in protocols]
+    with tqdm(total=len(ways) * len(PAIR_CHECKS), desc=name, unit="check", leave=False, disable=None) as bar:
+        for protocol, directed in ways:
             for check in PAIR_CHECKS:
+                bar.set_postfix_str(f"{protocol}, {check.__name__.removeprefix('check_')}")
                 with contextlib.suppress(NotApplicable):
                     check(name, protocol, directed)
+                    passed += 1
+                bar.update()
+    more = "" if thorough else "; thorough=True plays every protocol"
+    print(f"OK: {passed} checks of {name} under {', '.join(protocols)} in {time.monotonic() - started:.1f} s{more}")
 
 
 # ---- the model alone ------------------------------------------------------------------------------------------

@@ -39,9 +39,12 @@ def test_every_page_is_reached_from_the_readme():
         assert f"(docs/{page.name})" in text, page.name
 
 
-def test_readme_begins_with_the_two_commands_and_names_real_targets():
+def test_readme_opens_with_purpose_figure_papers_and_two_commands_and_names_real_targets():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.match(r"# dynbench\n\n```\nmake run .*\nmake test .*\n```\n", text)
+    opening = (
+        r"# dynbench\n\ndynbench reproduces .*?!\[[^\]]+\]\(docs/.*?\| paper \|.*?```\nmake run .*\nmake test .*\n```\n"
+    )
+    assert re.match(opening, text[: text.index("\n## ")], flags=re.DOTALL)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", pages, flags=re.MULTILINE))
@@ -92,7 +95,7 @@ def test_every_key_of_a_choice_is_explained(path):
 
 def test_every_general_setting_is_explained():
     text = (ROOT / "conf" / "config.yaml").read_text(encoding="utf-8")
-    settings = text.partition("_self_\n")[2].partition("hydra:")[0].strip().splitlines()
+    settings = text.partition("\n\n")[2].partition("\nhydra:")[0].strip().splitlines()
     assert len(settings) >= 9
     for line in settings:
         assert re.match(r"\w+: .*\S\s+# \S.{5,}", line), line
