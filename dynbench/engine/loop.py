@@ -45,14 +45,15 @@ class Loop:
         fits: Where fitted models are kept; below ``folder`` when omitted.
         resume: Whether to go on from what an earlier process kept, and to use fits that are there.
         owner: What is kept belongs to this, the checksum of the graph; of another owner nothing is taken up.
+        learnt: The same for fits, where only a part of the data is learnt from; ``owner`` when omitted.
     """
 
     def __init__(
         self, model: Model, protocol: Protocol, trainer: Trainer, folder: Path, fits: Path | None = None,
-        resume: bool = True, owner: str = "",
+        resume: bool = True, owner: str = "", learnt: str | None = None,
     ):  # fmt: skip
         self.model, self.protocol, self.trainer, self.folder = model, protocol, trainer, folder
-        self.fits = FitStore(folder if fits is None else fits, owner)
+        self.fits = FitStore(folder if fits is None else fits, owner if learnt is None else learnt)
         self._owner = owner
         self.metrics: dict[str, BlockMetric] = {}
         self.done = self.queries = 0

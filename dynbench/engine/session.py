@@ -19,6 +19,7 @@ from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError, DataError, DynbenchError
 from dynbench.graph import TemporalGraph
+from dynbench.graph.collection import GraphCollection
 from dynbench.models.base import Model
 from dynbench.protocols.base import Protocol
 
@@ -80,6 +81,8 @@ def _carried_out(values: Mapping[str, Any], name: str, fit: str, trainer: Traine
     check_needs(model, graph, values)
     memory.require(model, protocol, graph, values, trainer.on_gpu)
     owner = graph.checksum()
+    # What is asked about besides does not make a fit another one.
+    learnt = graph.checksum_of("train") if isinstance(graph, GraphCollection) else owner
     folder, fits = Path(values["work_dir"]) / name, Path(values["work_dir"]) / "fits" / fit
     for place in (folder, fits):
         place.mkdir(parents=True, exist_ok=True)
@@ -90,9 +93,9 @@ def _carried_out(values: Mapping[str, Any], name: str, fit: str, trainer: Traine
         log_every=values["logger"]["log_every"],
         checkpoint_seconds=values["checkpoint_seconds"],
         progress=values["progress"],
-        owner=owner,
+        owner=learnt,
     )
-    loop = Loop(model, protocol, trainer, folder, fits, resume=not values["force"], owner=owner)
+    loop = Loop(model, protocol, trainer, folder, fits, resume=not values["force"], owner=owner, learnt=learnt)
     loop.play(graph, values["seed"])
     result = Result(provenance=provenance, environment=where, sizes=_sizes(graph), seconds=_seconds(loop))
     result.is_main = trainer.is_main

@@ -71,8 +71,12 @@ class GraphCollection:
 
     def checksum(self) -> str:
         """Over the names and checksums of all graphs."""
+        return self.checksum_of("train", "targets")
+
+    def checksum_of(self, *kinds: str) -> str:
+        """The same of some: ``train``, ``targets``."""
         digest = hashlib.sha256()
-        for kind in ("train", "targets"):
+        for kind in kinds:
             for name, graph in getattr(self, kind).items():
                 digest.update(f"{kind}:{name}:{graph.checksum()}\n".encode())
         return digest.hexdigest()

@@ -369,3 +369,21 @@ def test_every_model_of_several_graphs_runs(model, tmp_path):
     record = run(values(*words)).record
     assert 0.2 < record.metrics["ap"] < 1
     assert ("wrong_ap" in record.metrics) == (model == "crosslink")
+
+
+def test_a_kept_fit_answers_about_other_networks_and_contexts(tmp_path, monkeypatch):
+    small = ["data.hot=2", "data.cold=1", "data.events=200", "data.equalise=48", "data.sizes=[20]", "model.epochs=1"]
+    words = ["model=crosslink", "data=flip_graphs", f"work_dir={tmp_path}", f"results_dir={tmp_path}", *small]
+    first = run(values(*words)).record
+
+    def refuse(*arguments):
+        raise AssertionError("it is trained again")
+
+    monkeypatch.setattr(CrossLink, "fit", refuse)
+    for more in (["data.sizes=[24]"], ["protocol.contexts=[hot_1]"], ["protocol.context_length=6", "protocol.draws=1"]):
+        record = run(values(*words, *more)).record
+        assert (record.fit, record.identity != first.identity) == (first.fit, True)
+    same = run(values(*words, "protocol.contexts=[right]", "protocol.draws=3")).record
+    assert same.metrics["hot_20_ap"] == first.metrics["hot_20_ap"]
+    with pytest.raises(AssertionError, match="trained again"):
+        run(values(*words, "data.seed=1"))

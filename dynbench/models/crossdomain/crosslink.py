@@ -46,13 +46,13 @@ Reproduction:
     on ``hot_60`` (62.3). Without t-norm nothing is learnt that carries over (53.7); without t-shuffle as much (83.4),
     with a loss on the last pair only a little less (81.7).
 
-    ``conf/table/crosslink_contexts.yaml``: on real networks, at quick (width 48, 20 passes over 12,000 events of each of
-    four networks, 5,000 test events), the paper's gain is not seen. With its own context the model is at 92.0 on Enron,
-    92.8 on UCI, 67.5 on Ubuntu and 75.8 on Mathoverflow; the same encoder on single pairs at 91.6, 92.3, 68.9 and 74.7;
-    DyGFormer, on time differences as they are and twice as wide, at 92.2, 93.9, 71.2 and 76.1. A context is worth 0.4
-    to 2.7 points over none, but another network's is worth as much on Enron, UCI and Ubuntu; only on Mathoverflow its
-    own is ahead, by 0.9. The paper's networks, sizes and passes were not tried: of those that it learns from, LastFM,
-    Review, UN Vote and Reddit cannot be had, and in all of those at hand pairs meet again often.
+    ``conf/table/crosslink_contexts.yaml``: on real networks, at quick (width 48, 20 passes over 12,000 events of each
+    of four networks, 5,000 test events), the paper's gain is not seen. With its own context the model is at 92.0 on
+    Enron, 92.8 on UCI, 67.5 on Ubuntu and 75.8 on Mathoverflow; the same encoder on single pairs at 91.6, 92.3, 68.9
+    and 74.7; DyGFormer, on time differences as they are and twice as wide, at 92.2, 93.9, 71.2 and 76.1. A context is
+    worth 0.4 to 2.7 points over none, but another network's is worth as much on Enron, UCI and Ubuntu; only on
+    Mathoverflow its own is ahead, by 0.9. The paper's networks, sizes and passes were not tried: of those that it
+    learns from, LastFM, Review, UN Vote and Reddit cannot be had, and in all of those at hand pairs meet again often.
 """
 
 from __future__ import annotations
