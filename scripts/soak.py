@@ -31,14 +31,15 @@ from dynbench.data import FileDataset, Locations
 from dynbench.errors import DynbenchError
 from dynbench.records import Record, Store, identify
 
-SMALL = ("data=nlsm_process", "data.nodes=20", "data.steps=4", "data.density=0.2", "budget=smoke", "logger=none",
-         "progress=false", "checkpoint_seconds=1e-6")  # fmt: skip
+SMALL = ("budget=smoke", "logger=none", "progress=false", "checkpoint_seconds=1e-6")
+GRAPH = ("data=nlsm_process", "data.nodes=20", "data.steps=4", "data.density=0.2")
+STREAM = ("protocol=temporal_events", "data=flip_stream", "data.events=400")
 # One of each way to be taken up again: gradient steps, sweeps of a sampler, kept answers alone, memory with validation.
 SCENARIOS = (
-    ("model=nlsm", "model.dim=4"),
-    ("model=dmmg",),
-    ("model=decayed_count",),
-    ("model=tgn", "protocol=temporal_events", "data=flip_stream"),
+    ("model=nlsm", "model.dim=4", *GRAPH),
+    ("model=dmmg", *GRAPH),
+    ("model=decayed_count", *GRAPH),
+    ("model=tgn", *STREAM),
 )
 BAD = ("0", "-1", "0.5", "1", "2", "1.0", "nan", "inf", "-inf", "100000000000", "1e300", "null", "[]", "[nan]", "[0]",
        "{}", "''", "x", "../x", "/abs", "a/b", "true", "???", "${seed}", "${nothing}", "'a b'", "é")  # fmt: skip
@@ -315,9 +316,9 @@ class Soak:
 
 
 def _settings() -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every setting of the models and protocols that can be played on the small graphs, and the general ones."""
+    """Every setting of what can be played on the small graphs, each with the other words of a run that has it."""
     for key in ("seed", "checkpoint_seconds", "force", "save_embeddings", "data_dir", "progress", "offline"):
-        yield ("model=decayed_count",), key
+        yield ("model=decayed_count", *GRAPH), key
     for group, names in {
         "data": ["nlsm_process", "flip_stream"],
         "trainer": ["cpu"],
@@ -327,15 +328,21 @@ def _settings() -> Iterator[tuple[tuple[str, ...], str]]:
         for name in names:
             for key, one in read_class(read_choice(group, name)["_target_"]).parameters.items():
                 if key != "where" and (one.types or one.choices):
-                    yield (*_company(group, name), f"{group}={name}"), f"{group}.{key}"
+                    yield _company(group, name), f"{group}.{key}"
 
 
 def _company(group: str, name: str) -> tuple[str, ...]:
-    """A model and data that go with a choice."""
+    """The words of a run that a choice has a part in."""
     target = read_class(read_choice(group, name)["_target_"]).attributes
+    if group == "data":
+        return ("model=decayed_count", *GRAPH) if name == "nlsm_process" else ("model=edgebank", *STREAM)
     if group == "model":
-        return ("protocol=temporal_events", "data=flip_stream") if "events" in target.get("needs", ()) else ()
-    return ("model=decayed_count",) if group != "protocol" else ("model=uase",) if target.get("asks") == "embed" else ()
+        return (f"model={name}", *(STREAM if "events" in target.get("needs", ()) else GRAPH))
+    if group == "protocol":
+        model = "uase" if target.get("asks") == "embed" else "decayed_count"
+        data = STREAM[1:] if target.get("view") == "events" else GRAPH
+        return (f"protocol={name}", "model=edgebank" if data is not GRAPH else f"model={model}", *data)
+    return "model=nlsm", f"{group}={name}", *GRAPH
 
 
 def _kept(folder: Path) -> list[Path]:
