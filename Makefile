@@ -25,7 +25,7 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 
 run: setup  ## NLSM on a generated network: no download, seconds
-	$(BIN)/python run.py model.epochs=100
+	$(BIN)/python run.py model.epochs=60
 
 test: setup  ## all tests, each model under one protocol of a kind
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -37,8 +37,8 @@ lint: setup  ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-tables: setup  ## the papers' tables; BUDGET=smoke|quick|paper, JOBS=processes
-	$(BIN)/python scripts/make_tables.py --budget $(BUDGET) --jobs $(JOBS)
+tables: setup  ## the papers' tables; BUDGET=smoke|quick|paper, JOBS=processes, or LAUNCHER=submitit_slurm
+	$(BIN)/python scripts/make_tables.py --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER))
 
 figures: setup  ## the papers' figures; BUDGET=smoke|quick|paper
 	$(BIN)/python scripts/make_figures.py --budget $(BUDGET)

@@ -141,7 +141,7 @@ def _through_hydra(words: list[str]) -> None:
     global _sweeper
     _sweeper = os.getpid()
     try:
-        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(_member)()
+        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(play_member)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, words)) from error
     except RunError as error:
@@ -166,7 +166,7 @@ def _print_table(name: str, words: Sequence[str]) -> None:
         print(f"\n{text}")
 
 
-def _member(config: DictConfig) -> float | None:
+def play_member(config: DictConfig) -> float | None:
     """One member of a sweep. A failure is told at once, kept for the end, and stops no other member.
 
     Returns:

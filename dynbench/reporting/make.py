@@ -20,7 +20,7 @@ from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.records import Identity, Record, Store
-from dynbench.reporting import guests, process_pool, render, schedule, scoreboard, table
+from dynbench.reporting import guests, launching, process_pool, render, schedule, scoreboard, table
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.plan import CellPlan, Planner, Run
 from dynbench.reporting.results import Cell, is_unavailable, measure, one_line
@@ -208,6 +208,18 @@ def execute(plan: Plan, tasks: Sequence[Task], jobs: int = 1, force_failed: bool
     return report
 
 
+def execute_elsewhere(plan: Plan, tasks: Sequence[Task], launcher: str) -> Report:
+    """Send runs through a launcher of Hydra's, one of each fit first; their records tell what became of them."""
+    report = Report()
+    for wave in launching.waves(tasks):
+        launching.launch([_typed(plan, task) for task in wave], launcher)
+        for task in wave:
+            record = plan.store.spooled(task.run.identity)
+            said = "it left no record; the job's own log says why" if record is None else one_line(record.reason)
+            _note(report, task, None if record is not None and record.finished else said)
+    return report
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command ``scripts/make_tables.py``; returns its exit code."""
     options = _parser().parse_args(arguments)
@@ -239,7 +251,11 @@ def _main(options: argparse.Namespace) -> int:
     tasks = plan.tasks(only)
     _print_plan(plan.runs(only), tasks)
     try:
-        report = execute(plan, [] if options.no_run else tasks, options.jobs, options.force_failed)
+        missing = [] if options.no_run else tasks
+        if options.launcher and missing:
+            report = execute_elsewhere(plan, missing, options.launcher)
+        else:
+            report = execute(plan, missing, options.jobs, options.force_failed)
     finally:
         # What was over when the user asked for the end was not published yet.
         started = {task.run.identity for task in tasks}
@@ -264,12 +280,8 @@ def _attempt(
     """Carry out a run; return why it failed, or ``None``."""
     if task.data in report.unavailable and not force_failed:
         return report.unavailable[task.data]
-    overrides = [*task.run.overrides, "progress=false"]
     store = plan.store
-    for key, folder, usual in (("results_dir", store.results_dir, "results"), ("work_dir", store.work_dir, "runs")):
-        if str(folder) != usual:
-            overrides.append(f"{key}={_quoted(str(folder))}")
-    command = [*compose.program(), *overrides]
+    command = [*compose.program(), *_typed(plan, task)]
     code, last_words = pool.run(command, single_thread=jobs > 1)
     record = store.spooled(task.run.identity)
     if record is not None and record.finished:
@@ -284,6 +296,15 @@ def _attempt(
     if is_unavailable(reason):
         report.unavailable.setdefault(task.data, reason)
     return reason
+
+
+def _typed(plan: Plan, task: Task) -> list[str]:
+    """What would be typed for a run."""
+    words, store = [*task.run.overrides, "progress=false"], plan.store
+    for key, folder, usual in (("results_dir", store.results_dir, "results"), ("work_dir", store.work_dir, "runs")):
+        if str(folder) != usual:
+            words.append(f"{key}={_quoted(str(folder))}")
+    return words
 
 
 def _failure(task: Task, reason: str) -> Record:
@@ -353,6 +374,7 @@ def _parser() -> argparse.ArgumentParser:
         "NAME,model.KEY=VALUE); such tables are written to own_rows/ in the work folder")  # fmt: skip
     add("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
     add("--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)")
+    add("--launcher", default="", metavar="NAME,KEY=VALUE", help="one of Hydra's: submitit_slurm,partition=gpu")
     add("--results-dir", metavar="DIR", help=f"published runs, tables (default: results; at smoke {SMOKE_RESULTS})")
     add("--work-dir", default="runs", metavar="DIR", help="spooled records of runs (default: runs)")
     add("--no-run", action="store_true", help="only write the tables from the runs there are")
