@@ -23,7 +23,15 @@ Deviations:
       the weights that they were born with. They count among the parameters, and are marked as not to be trained.
 
 Reproduction:
-    Not measured yet.
+    Average precision in percent against each kind of negatives, and on test events with a new node against random ones,
+    after 30 epochs where the paper has up to 100; mean and deviation over the number of seeds in the first brackets,
+    DyGLib's mean in the others; ``recipe=dyrep_datasets budget=quick``::
+
+                  random                historical            inductive             new nodes
+        UCI (1)   57.33 (65.14)         48.18 (55.10)         54.20 (54.79)         51.07 (57.48)
+        Enron (3) 76.59 ± 3.71 (82.38)  68.98 ± 2.55 (71.19)  64.73 ± 3.70 (67.79)  68.01 ± 6.07 (74.55)
+
+    On UCI the first epoch was the best on validation, so that training stopped after 21 of them.
 """
 
 from __future__ import annotations

@@ -28,7 +28,15 @@ Deviations:
       with a node that has none.
 
 Reproduction:
-    Not measured yet.
+    Average precision in percent against each kind of negatives, and on test events with a new node against random ones,
+    after 6 epochs where the paper has up to 100; mean and deviation over the number of seeds in the first brackets,
+    DyGLib's mean in the others; ``recipe=tgat_datasets budget=quick``::
+
+                  random                historical            inductive             new nodes
+        UCI (2)   77.65 ± 0.07 (79.63)  66.96 ± 0.53 (68.27)  68.24 ± 0.16 (68.67)  77.68 ± 0.07 (79.54)
+        Enron (2) 64.72 ± 3.81 (71.12)  60.04 ± 2.86 (64.07)  60.07 ± 2.30 (63.94)  62.59 ± 0.80 (67.05)
+
+    What more epochs bring was not measured.
 """
 
 from __future__ import annotations

@@ -29,7 +29,16 @@ Deviations:
     * As published, gradients do not reach back beyond a batch: messages are constants, and so are their time encodings.
 
 Reproduction:
-    Not measured yet.
+    Average precision in percent against each kind of negatives, and on test events with a new node against random ones,
+    after 15 epochs where the paper has up to 100; mean and deviation over the number of seeds in the first brackets,
+    DyGLib's mean in the others; ``recipe=tgn_datasets budget=quick``::
+
+                  random                historical            inductive             new nodes
+        UCI (2)   89.48 ± 0.59 (92.34)  73.87 ± 2.03 (80.43)  68.89 ± 0.72 (70.94)  82.64 ± 0.04 (88.12)
+        Enron (1) 75.46 (86.53)         69.81 (73.91)         64.44 (70.89)         68.24 (77.94)
+
+    Against random negatives UCI lies within the spread of the printed runs. The gap on Enron is not explained;
+    what more epochs bring was not measured.
 """
 
 from __future__ import annotations
