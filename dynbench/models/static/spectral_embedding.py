@@ -20,7 +20,7 @@ Deviations:
     * Where there are more nodes than ``dim``, so many dimensions are taken; otherwise one less than there are nodes.
 
 Reproduction:
-    Over ten splits it reaches 0.841 / 0.874 (AUC / average precision) on Cora, 0.779 / 0.814 on Citeseer and
+    Over ten splits it reaches 0.841 / 0.874 (AUC / average precision) on Cora, 0.778 / 0.814 on Citeseer and
     0.858 / 0.885 on NIPS12. All that is measured stands in results/tables/dglfrm_auc.md and dglfrm_ap.md.
 """
 
