@@ -29,14 +29,8 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
     return _Dropout.apply(x, share) if x.device.type == "cpu" else F.dropout(x, share)
 
 
-def kept(shape: torch.Size, share: float) -> tuple[Tensor, float]:
-    """A ``bool`` mask of what stays, on the CPU, and the factor that makes up for the rest."""
-    bits, least, scale = _drawn(shape.numel(), share)
-    return (bits >= least).view(shape), scale
-
-
 def _drawn(count: int, share: float) -> tuple[Tensor, int, float]:
-    """``(count,)`` numbers of 16 bits, the least of those whose entry stays, and the factor."""
+    """``(count,)`` numbers of 16 bits, the least whose entry stays, and the factor that makes up for the rest."""
     bits = torch.empty((count + 3) // 4, dtype=torch.long).random_(-(2**63), None).view(torch.int16)
     dropped = round(share * _STEPS)
     return bits[:count], dropped - _STEPS // 2, _STEPS / (_STEPS - dropped)
@@ -45,38 +39,51 @@ def _drawn(count: int, share: float) -> tuple[Tensor, int, float]:
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, share: float) -> Tensor:
-        if x.dtype != torch.float:
-            mask, ctx.scale = kept(x.shape, share)
-            ctx.save_for_backward(mask)
-            return (x * mask).mul_(ctx.scale)
         bits, least, ctx.scale = _drawn(x.numel(), share)
-        out, mask = torch.empty(x.shape), torch.empty(x.shape, dtype=torch.bool)
-        arrays = (part.contiguous().view(-1).numpy() for part in (x, bits, out, mask))
-        _drop(*arrays, least, np.float32(ctx.scale))
+        out, mask = torch.empty(x.shape, dtype=x.dtype), torch.empty(x.shape, dtype=torch.bool)
+        _drop(_array(x), bits.numpy(), _array(out), _array(mask), least, *_factor(x.dtype, ctx.scale))
         ctx.save_for_backward(mask)
-        return out
+        return _scaled(out, ctx.scale)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         (mask,) = ctx.saved_tensors
-        if gradient.dtype != torch.float:
-            return (gradient * mask).mul_(ctx.scale), None
-        out = torch.empty(mask.shape)
-        arrays = (part.contiguous().view(-1).numpy() for part in (gradient, mask, out))
-        _scale(*arrays, np.float32(ctx.scale))
-        return out, None
+        out = torch.empty(mask.shape, dtype=gradient.dtype)
+        _scale(_array(gradient), _array(mask), _array(out), *_factor(gradient.dtype, ctx.scale))
+        return _scaled(out, ctx.scale), None
+
+
+# Numbers of half the width have no arithmetic in compiled loops, and are only moved there.
+_HALVES = (torch.bfloat16, torch.float16)
+
+
+def _array(x: Tensor) -> np.ndarray:
+    flat = x.contiguous().view(-1)
+    return flat.view(torch.int16).numpy() if x.dtype in _HALVES else flat.numpy()
+
+
+def _factor(dtype: torch.dtype, scale: float) -> tuple[np.generic, np.generic]:
+    """What a loop multiplies by, and zero, in the type of the loop's numbers."""
+    if dtype in _HALVES:
+        return np.int16(1), np.int16(0)
+    kind = np.float32 if dtype == torch.float else np.float64
+    return kind(scale), kind(0)
+
+
+def _scaled(x: Tensor, scale: float) -> Tensor:
+    return x.mul_(scale) if x.dtype in _HALVES else x
 
 
 @njit(cache=True, nogil=True)
-def _drop(x, bits, out, mask, least, scale):
+def _drop(x, bits, out, mask, least, scale, zero):
     """Where the bits say so, ``x`` times the factor; one pass for what would be four."""
     for place in range(len(x)):
         stays = bits[place] >= least
         mask[place] = stays
-        out[place] = x[place] * scale if stays else np.float32(0.0)
+        out[place] = x[place] * scale if stays else zero
 
 
 @njit(cache=True, nogil=True)
-def _scale(x, mask, out, scale):
+def _scale(x, mask, out, scale, zero):
     for place in range(len(x)):
-        out[place] = x[place] * scale if mask[place] else np.float32(0.0)
+        out[place] = x[place] * scale if mask[place] else zero

@@ -75,6 +75,20 @@ def test_parts_that_are_zero_narrow_or_shared_are_multiplied_as_if_they_were_who
     torch.testing.assert_close(layer(None, None, shared), layer.weight[:, 7:] @ shared + layer.bias)
 
 
+@pytest.mark.parametrize("dtype", [torch.float, torch.bfloat16, torch.double])
+def test_dropout_drops_alike_in_every_precision(dtype):
+    """Also what lies in memory in another order."""
+    x = torch.rand(7, 33).T.to(dtype).requires_grad_()
+    torch.manual_seed(0)
+    mask = dropout(torch.ones(33, 7), 0.3, True) > 0
+    torch.manual_seed(0)
+    y = dropout(x, 0.3, True)
+    torch.testing.assert_close(y.double(), x.double() * mask / 0.7, rtol=1e-2, atol=1e-4)
+    weight = torch.rand(7, 33).T.to(dtype)
+    (found,) = torch.autograd.grad((y * weight).sum(), x)
+    torch.testing.assert_close(found.double(), weight.double() * mask / 0.7, rtol=1e-2, atol=1e-4)
+
+
 def test_dropout_drops_its_share_and_keeps_the_mean():
     torch.manual_seed(0)
     x = torch.ones(1000, 401, requires_grad=True)
