@@ -21,8 +21,8 @@ Deviations:
     * No intensities and no likelihood; that is the published comparison's DyRep, not the paper's.
     * As published, messages are constants for the gradient, and z enters nowhere else: attention and time encoding keep
       the weights that they were born with. They count among the parameters, and are marked as not to be trained.
-      So z is a random, fixed view of a neighbourhood. In the paper the likelihood of later events teaches the attention;
-      whether the published comparison meant to leave it untaught is open, and what it is worth has not been measured.
+      So z is a random, fixed view of a neighbourhood. In the paper the likelihood of later events teaches attention.
+      Whether the published comparison meant to leave it untaught is open, and what it is worth has not been measured.
 
 Reproduction:
     Average precision in percent against each kind of negatives, and on test events with a new node against random ones,
