@@ -265,7 +265,7 @@ class Loop:
 
         Beside the latter stand the links that it learnt from: ``links (3, E)``, snapshot, source and destination.
         """
-        own = {name: value.cpu().numpy() for name, value in self.model.arrays().items()}
+        own = {name: value.detach().cpu().numpy() for name, value in self.model.arrays().items()}
         links = {"links": self._learnt} if own and self._learnt is not None else {}
         return {**own, **links} | {
             f"{name}_{key}" if name else key: value

@@ -45,3 +45,9 @@ def test_checkpoints_of_older_torches_could_run_code():
     bounds = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     (bound,) = [text for text in bounds if text.startswith("torch>=")]
     assert tuple(map(int, bound.removeprefix("torch>=").split("."))) >= (2, 6)
+
+
+@pytest.mark.parametrize("model", ["bas", "nlsm"])
+def test_parameters_that_are_kept_need_no_gradient(play, model):
+    """What a campaign of settings found: arrays of a model may be its parameters themselves."""
+    assert play(f"model={model}", "model.dim=4").record.finished
