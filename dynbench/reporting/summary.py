@@ -84,7 +84,10 @@ def _caveats(record: Record, published: Sequence[PublishedValue]) -> list[str]:
             lines += _item("not as in the table", ", ".join(others))
     lines += _item("budget", cut_text(record) or f"{record.budget}; nothing was cut")
     said = [text for paper in published for text in paper.overrides]
-    lines += _item("comparable", changed_text(record, said) or "yes: no setting of the protocol was changed")
+    changed = changed_text(record, said)
+    # Where no table has the cell there is nothing to be comparable with, unless a change must be told.
+    if published or changed:
+        lines += _item("comparable", changed or "yes: no setting of the protocol was changed")
     return lines
 
 

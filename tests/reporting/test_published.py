@@ -137,6 +137,7 @@ def test_summary_without_published_values_and_of_failures():
     text = format_summary(record(comparable=False, changed={"links": "new"}, cuts={}), [], "x.json")
     assert "no table has a published value" in text
     assert "not comparable with the paper: protocol.links=new" in text
+    assert "comparable" not in format_summary(record(), [], "x.json")
     failed = format_summary(record(status="failed", reason="word " * 60, metrics={}), [], "y" * 120)
     assert failed.startswith("nlsm on enron, single_step_nlsm, seed 3, budget quick: failed")
     assert max(len(line) for line in failed.splitlines() if "yyy" not in line) <= 100
