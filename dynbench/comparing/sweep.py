@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dynbench.comparing import tables
-from dynbench.comparing.matrix import build
 from dynbench.errors import ConfigError, RunError
 from dynbench.records import Identity, Record, Store, read
 
@@ -56,6 +54,10 @@ def table(records: list[Record], colours: bool = False) -> str:
     """What came out, a table per protocol; nothing for a single run."""
     if len(records) < 2:
         return ""
+    # Here, so that a mistake in a sweep's words is answered before numpy is loaded.
+    from dynbench.comparing import tables
+    from dynbench.comparing.matrix import build
+
     parts = []
     for protocol in dict.fromkeys(record.protocol for record in records):
         try:

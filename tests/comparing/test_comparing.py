@@ -152,8 +152,8 @@ def test_a_sweep_ends_with_a_table(tmp_path, monkeypatch):
     for one in runs:
         path = store.path(one.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        config = {**one.config, "protocol": {}}
-        path.write_text(json.dumps({**one.__dict__, "config": {"model": config["model"], "data": config["data"]}}))
+        config = {group: {"name": "of_a_plug_in", "_target_": "m.M"} for group in ("data", "protocol", "trainer")}
+        path.write_text(json.dumps({**one.__dict__, "config": {**config, "model": one.config["model"]}}))
         note(values, one.name)
         note(values, one.name)
     found = finished(name, tmp_path / "results", tmp_path / "runs")

@@ -73,7 +73,7 @@ def test_cuts_are_told_in_the_words_of_the_files():
     assert len(said) == 4
     assert said[1].endswith(": 6 of 20")
     assert said[0].endswith(": mean instead of rgcn")
-    assert said[2].endswith(": 20 instead of all")
+    assert said[2].endswith(": 50000 instead of all")
     assert said[3].endswith(": 0.003 instead of 0.001")
     assert cut_words(full, full) == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,5 +24,6 @@ def test_a_short_campaign_loses_nothing():
     )
     lines = done.stdout.strip().splitlines()
     assert lines[-1] == "0 lost, 0 wrong, 0 tracebacks", done.stderr[-3000:]
-    assert "4 kills, 8 flips of caches, 8 flips of kept files, 1 twins, 8 settings" in lines[-2]
+    # A trial may kill a run more than once.
+    assert re.search(r"\b([4-9]|\d\d) kills, 8 flips of caches, 8 flips of kept files, 1 twins, 8 settings", lines[-2])
     assert done.returncode == 0
