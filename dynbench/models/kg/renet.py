@@ -75,8 +75,8 @@ Reproduction:
       passes.
     * No better than counting: ``recurrency_fixed`` with the train part known has 48.9 and 66.5 on YAGO, 31.1 and 52.2
       on WIKI.
-    * Not run: the settings of ``budget=paper``, the other aggregators, frozen histories, and ICEWS18, whose 373,000
-      facts take more than an hour of one thread for six passes.
+    * Not run: the settings of ``budget=paper``, the other aggregators, frozen histories, and ICEWS18 to its end: a pass
+      over its 373,018 facts is 1,457 gradient steps, 0.6 seconds of processor time each on a busy machine.
 """
 
 from __future__ import annotations
