@@ -41,8 +41,8 @@ Deviations:
 
 Reproduction:
     The authors' README prints, for Cora over three splits, an AUC of 0.928, an average precision of 0.932 and 14.5
-    active communities; the paper's own tables could not be had. Over five splits of Cora it reaches 0.930 / 0.935
-    (sd 0.004 / 0.005) with 15.2 communities. All that is measured stands in results/tables, dglfrm_auc.md, dglfrm_ap.md
+    active communities; the paper's own tables could not be had. Over ten splits of Cora it reaches 0.931 / 0.937
+    (sd 0.007 / 0.007) with 15.1 communities. All that is measured stands in results/tables, dglfrm_auc.md, dglfrm_ap.md
     and dglfrm_active.md, beside variants: the mask of one direction, v drawn once.
 """
 
