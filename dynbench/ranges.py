@@ -40,10 +40,14 @@ class Range:
     def __str__(self) -> str:
         parts = []
         if self.low is not None:
-            parts.append(f"{'at least' if self.ends[0] == '[' else 'above'} {self.low:,}")
+            parts.append(f"{'at least' if self.ends[0] == '[' else 'above'} {_said(self.low)}")
         if self.high is not None:
-            parts.append(f"{'at most' if self.ends[1] == ']' else 'below'} {self.high:,}")
+            parts.append(f"{'at most' if self.ends[1] == ']' else 'below'} {_said(self.high)}")
         return " and ".join(parts) or "any number"
+
+
+def _said(bound: float) -> str:
+    return f"{bound:,}" if abs(bound) < 1e15 else f"{bound:g}"
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,10 @@ Width = Annotated[int, Range(1, 65_536)]
 # What numpy and torch take as a seed.
 Seed = Annotated[int, Range(0, 4_294_967_295)]
 
-# Rates, standard deviations, temperatures.
-Positive = Annotated[float, Range(0, None, "(]")]
+# Rates, standard deviations, temperatures. Single precision holds no more than 3.4e38.
+Positive = Annotated[float, Range(0, 1e38, "(]")]
 # Weights and penalties that may be off.
-NonNegative = Annotated[float, Range(0)]
+NonNegative = Annotated[float, Range(0, 1e38)]
 # Probabilities and shares.
 Share = Annotated[float, Range(0, 1)]
 # Shares of which something must be left: dropout, parts of a split.

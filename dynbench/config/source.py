@@ -61,10 +61,12 @@ class Parameter:
         if self.types and not self._has_type(value):
             wanted = " or ".join(sorted({t.__name__ for t in self.types} | set(map(str, self.choices))))
             return f"is {value!r} ({type(value).__name__}); expected {wanted}"
+        if self.types and isinstance(value, float) and math.isinf(value):
+            return f"is {value!r}; it must be a finite number"
         for rule in self.rules:
             if not (isinstance(rule, Range) and isinstance(value, str)) and not rule.holds(value):
                 return f"is {value!r}; it must be {rule}"
-        if self.types and isinstance(value, float) and not math.isfinite(value):
+        if self.types and isinstance(value, float) and math.isnan(value):
             return f"is {value!r}; it must be a finite number"
         if self.items is not None and isinstance(value, list):
             wrong = next(((i, said) for i, item in enumerate(value) if (said := self.items.complaint(item))), None)

@@ -104,6 +104,7 @@ def test_overrides_that_do_not_compose(overrides, message):
         (["checkpoint_seconds=0"], "checkpoint_seconds is 0; it must be above 0"),
         (["checkpoint_seconds=nan"], "checkpoint_seconds is nan; it must be above 0"),
         (["checkpoint_seconds=inf"], "checkpoint_seconds is inf; it must be a finite number"),
+        (["model=dglfrm", "model.alpha=1e300"], "model.alpha is 1e+300; it must be above 0 and at most 1e+38"),
         (["results_dir="], "results_dir is ''; it must be a path, which is not empty"),
         (["data_dir=[a]"], "data_dir is ['a'] (list); expected str"),
         (["data_dir=/no/such/folder"], "data_dir names '/no/such/folder', which is not a folder"),

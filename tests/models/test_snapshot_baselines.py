@@ -398,3 +398,9 @@ def test_dynaernn_knows_snapshots_that_came_later():
     short = model.embed(torch.tensor([3]))
     model.condition(graph)
     assert not torch.equal(model.embed(torch.tensor([3])), short)
+
+
+@pytest.mark.parametrize("model", [DynGEM, DynAERNN])
+def test_an_autoencoder_without_a_layer_is_refused(model):
+    with pytest.raises(ConfigError, match=r"model\.hidden names no layer"):
+        model(hidden=())

@@ -50,6 +50,7 @@ from torch import Tensor, nn
 
 from dynbench.contract import Selector
 from dynbench.engine.trainer import Trainer
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.snapshots.base import SnapshotModel
 from dynbench.nn.sparse_autoencoder import (
@@ -110,6 +111,8 @@ class DynAERNN(SnapshotModel):
         sampled_columns: Count | None = None,
     ):
         super().__init__()
+        if not hidden:
+            raise ConfigError("model.hidden names no layer; give one width at least")
         self.dim, self.look_back, self.hidden, self.recurrent = dim, look_back, tuple(hidden), tuple(recurrent)
         self.beta, self.l1, self.l2, self.slope, self.weights = beta, l1, l2, slope, weights
         self.epochs, self.warm_epochs, self.batch_size = epochs, warm_epochs, batch_size

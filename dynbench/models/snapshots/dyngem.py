@@ -55,6 +55,7 @@ from torch import Tensor, nn
 
 from dynbench.contract import Selector
 from dynbench.engine.trainer import Trainer
+from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
 from dynbench.models.snapshots.base import SnapshotModel
 from dynbench.nn.sparse_autoencoder import (
@@ -114,6 +115,8 @@ class DynGEM(SnapshotModel):
         sampled_columns: Count | None = None,
     ):
         super().__init__()
+        if not hidden:
+            raise ConfigError("model.hidden names no layer; give one width at least")
         self.dim, self.hidden, self.beta, self.proximity = dim, tuple(hidden), beta, proximity
         self.l1, self.l2, self.slope, self.weights = l1, l2, slope, weights
         self.first_epochs, self.epochs, self.batch_size = first_epochs, epochs, batch_size
