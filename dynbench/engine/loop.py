@@ -61,7 +61,7 @@ class Loop:
         self.fingerprint = ""
         self._kept: dict[str, Any] = {}
         self._fitted_until = 0
-        self._learnt: np.ndarray | None = None
+        self._learnt: TemporalGraph | None = None
         if not resume:
             self.clear()
             self.fits.clear()
@@ -97,8 +97,7 @@ class Loop:
         What there is to learn from is noted, for figures.
         """
         if self._graph.num_steps is not None:
-            seen = episode.context if self.model.learns == "context" else next(iter(episode.train.values()))
-            self._learnt = torch.stack([seen.time.long(), seen.src, seen.dst]).numpy()
+            self._learnt = episode.context if self.model.learns == "context" else next(iter(episode.train.values()))
         for exam in self._measured(episode):
             if exam.name not in self.metrics:
                 self.metrics[exam.name] = self._metric(exam, self._kept.get(exam.name))
@@ -266,7 +265,9 @@ class Loop:
         Beside the latter stand the links that it learnt from: ``links (3, E)``, snapshot, source and destination.
         """
         own = {name: value.detach().cpu().numpy() for name, value in self.model.arrays().items()}
-        links = {"links": self._learnt} if own and self._learnt is not None else {}
+        links, seen = {}, self._learnt
+        if own and seen is not None:
+            links["links"] = torch.stack([seen.time.long(), seen.src, seen.dst]).numpy()
         return {**own, **links} | {
             f"{name}_{key}" if name else key: value
             for name, metric in self.metrics.items()

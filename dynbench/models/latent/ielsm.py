@@ -35,12 +35,23 @@ Reproduction:
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from dynbench.contract import Queries
 from dynbench.models.latent.nlsm import NLSM
 from dynbench.ranges import Width
+
+
+def distance_logits(z: Tensor, constant: Tensor, step: Tensor, src: Tensor, dst: Tensor) -> Tensor:
+    """``constant - |z_i - z_j|^2`` of pairs.
+
+    Args:
+        z: ``(T, n, K)`` places.
+        constant: Log-odds at distance 0.
+        step, src, dst: ``(Q,) long`` indices into the first two axes of ``z``.
+    """
+    nodes, flat = z.shape[1], z.flatten(0, 1)
+    between = flat.index_select(0, step * nodes + src) - flat.index_select(0, step * nodes + dst)
+    return constant - between.square().sum(-1)
 
 
 class IELSM(NLSM):
@@ -60,6 +71,8 @@ class IELSM(NLSM):
     selects = False
     work = frozenset({"epochs", "steps_per_epoch"})
 
+    pair_logits = staticmethod(distance_logits)
+
     def __init__(self, *, dim: Width = 32, start_constant: float = 0.0, **settings):
         super().__init__(dim=dim, **settings)
         self.start_constant = start_constant
@@ -73,53 +86,15 @@ class IELSM(NLSM):
         """Places are taken as they are."""
         return psi
 
-    def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Negative evidence lower bound, estimated with one sample."""
-        pairs, rows, place = self.drawn()
-        z, divergence = self.sampled_attributes(self.sampler.num_steps, rows)
-        step, src, dst, linked, weight = self.share(*pairs)  # devices share the pairs, not the KL
-        eta = distance_logits(z, self.constant, step, place[src], place[dst])
-        likelihood = F.binary_cross_entropy_with_logits(eta, linked, weight, reduction="sum")
-        return likelihood * self.world + self.kl_weight * divergence
+    def sampled_terms(self, steps: int) -> tuple[Tensor, Tensor]:
+        """The constant, which has no posterior."""
+        return self.constant, torch.zeros((), device=self.device)
 
-    def places(self, time: int) -> Tensor:
-        """``(N, K)`` mean places at ``time``."""
-        if time not in self._forecasts:
-            steps, ahead = min(self.sizes["steps"], time + 1), max(0, time + 1 - self.sizes["steps"])
-            self._forecasts = {time: self.nodes.forecast(steps, ahead)}
-        return self._forecasts[time]
-
-    @torch.no_grad()
-    def score(self, queries: Queries) -> Tensor:
-        """Logits of a link at each query's time."""
-        scores = torch.empty(len(queries), device=self.device)
-        for time in queries.time.unique().tolist():
-            asked = (queries.time == time).nonzero().squeeze(1)
-            ends = queries.src[asked], queries.dst[asked]
-            scores[asked] = distance_logits(
-                self.places(time)[None], self.constant, torch.zeros_like(asked), *ends
-            )  # fmt: skip
-        return scores
+    def mean_terms(self, steps: int, ahead: int) -> Tensor:
+        """The constant."""
+        return self.constant
 
     @torch.no_grad()
     def arrays(self) -> dict[str, Tensor]:
         """``psi (T, N, K)`` mean places of the last fit."""
         return {"psi": self.nodes(self.sizes["steps"])[0]}
-
-    @torch.no_grad()
-    def embed(self, times: Tensor) -> Tensor:
-        """``(T, N, K)`` places."""
-        return torch.stack([self.places(time) for time in times.tolist()])
-
-
-def distance_logits(z: Tensor, constant: Tensor, step: Tensor, src: Tensor, dst: Tensor) -> Tensor:
-    """``constant - |z_i - z_j|^2`` of pairs.
-
-    Args:
-        z: ``(T, n, K)`` places.
-        constant: Log-odds at distance 0.
-        step, src, dst: ``(Q,) long`` indices into the first two axes of ``z``.
-    """
-    nodes, flat = z.shape[1], z.flatten(0, 1)
-    between = flat.index_select(0, step * nodes + src) - flat.index_select(0, step * nodes + dst)
-    return constant - between.square().sum(-1)

@@ -95,6 +95,8 @@ class NLSM(LatentSpace):
     selects = False
     work = frozenset({"epochs", "steps_per_epoch"})
 
+    pair_logits = staticmethod(link_logits)
+
     def __init__(
         self,
         *,
@@ -152,13 +154,16 @@ class NLSM(LatentSpace):
         """Negative evidence lower bound, estimated with one sample."""
         pairs, rows, place = self.drawn()
         z, divergence = self.sampled_attributes(self.sampler.num_steps, rows)
-        matrices = self.matrices(self.sampler.num_steps)
-        terms = interaction_terms(self.sample(*matrices))
+        terms, terms_divergence = self.sampled_terms(self.sampler.num_steps)
         step, src, dst, linked, weight = self.share(*pairs)  # devices share the pairs, not the KL
-        eta = link_logits(z, terms, step, place[src], place[dst])
+        eta = self.pair_logits(z, terms, step, place[src], place[dst])
         likelihood = F.binary_cross_entropy_with_logits(eta, linked, weight, reduction="sum")
-        divergence = divergence + self.kl(*matrices, *self.matrix_prior).sum()
-        return likelihood * self.world + self.kl_weight * divergence
+        return likelihood * self.world + self.kl_weight * (divergence + terms_divergence)
+
+    def sampled_terms(self, steps: int) -> tuple[Interaction, Tensor]:
+        """What makes logits of attributes, from one sample of the matrices, and the divergence of these."""
+        matrices = self.matrices(steps)
+        return interaction_terms(self.sample(*matrices)), self.kl(*matrices, *self.matrix_prior).sum()
 
     def condition(self, context: TemporalGraph) -> None:
         """The parameters stay as they are from here on, and so do forecasts."""
@@ -168,9 +173,13 @@ class NLSM(LatentSpace):
         """Attributes ``(N, K)`` and interaction terms at ``time``, from the mean cells alone (section 3.4)."""
         if time not in self._forecasts:
             steps, ahead = min(self.sizes["steps"], time + 1), max(0, time + 1 - self.sizes["steps"])
-            z = torch.sigmoid(self.nodes.forecast(steps, ahead))
-            self._forecasts = {time: (z, interaction_terms(self.matrices.forecast(steps, ahead)[None]))}
+            z = self.attributes(self.nodes.forecast(steps, ahead))
+            self._forecasts = {time: (z, self.mean_terms(steps, ahead))}
         return self._forecasts[time]
+
+    def mean_terms(self, steps: int, ahead: int) -> Interaction:
+        """What makes logits of attributes, ``ahead`` steps after the mean matrices of the first ``steps``."""
+        return interaction_terms(self.matrices.forecast(steps, ahead)[None])
 
     @torch.no_grad()
     def score(self, queries: Queries) -> Tensor:
@@ -179,7 +188,8 @@ class NLSM(LatentSpace):
         for time in queries.time.unique().tolist():
             asked = (queries.time == time).nonzero().squeeze(1)
             z, terms = self.forecast(time)
-            scores[asked] = link_logits(z[None], terms, torch.zeros_like(asked), queries.src[asked], queries.dst[asked])
+            ends = queries.src[asked], queries.dst[asked]
+            scores[asked] = self.pair_logits(z[None], terms, torch.zeros_like(asked), *ends)
         return scores
 
     @torch.no_grad()
