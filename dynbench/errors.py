@@ -4,6 +4,12 @@ Every message names the culprit and the cure. The command line prints them witho
 that is raised is a bug of dynbench and keeps its traceback.
 """
 
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+
 
 class DynbenchError(Exception):
     """Base of all errors that a user can mend."""
@@ -19,6 +25,21 @@ class DataError(DynbenchError):
 
 class RunError(DynbenchError):
     """A run could not go on: no such device, NaN in a loss or a score, a folder that cannot be written."""
+
+
+def answered(command: Callable[..., None]) -> Callable[..., int]:
+    """A command that returns an exit code: 0, or 2 after a user's mistake, which it tells in one line."""
+
+    @functools.wraps(command)
+    def main(arguments: Sequence[str] | None = None) -> int:
+        try:
+            command(arguments)
+        except DynbenchError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    return main
 
 
 def require_positive(**values: float | None) -> None:

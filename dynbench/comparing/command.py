@@ -15,20 +15,15 @@ from dynbench.api.results import Results, results
 from dynbench.comparing import curves, ranks, tables
 from dynbench.comparing.matrix import Matrix, build
 from dynbench.config.compose import program_name
-from dynbench.errors import ConfigError, DynbenchError
+from dynbench.errors import ConfigError, answered
 from dynbench.records import write_text
 from dynbench.reporting.words import metric_words
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@answered
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        _compare(options)
-    except DynbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    _compare(_parser().parse_args(arguments))
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,15 @@ import yaml
 
 from dynbench.config.compose import DATASETS, choices, program_name
 from dynbench.data.duration import SECONDS, describe
-from dynbench.errors import ConfigError, DynbenchError
+from dynbench.errors import ConfigError, answered
 
 _UNITS = {"steps": None, "ms": 1e-3, **SECONDS}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@answered
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        _import(options)
-    except DynbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    _import(_parser().parse_args(arguments))
 
 
 def _import(options: argparse.Namespace) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dynbench.config.compose import program_name
-from dynbench.errors import DynbenchError
+from dynbench.errors import answered
 from dynbench.records import Store, write_text
 from dynbench.records.gather import gather, shipped
 from dynbench.report.collect import collect
@@ -19,7 +18,8 @@ from dynbench.reporting.make import prepare
 _PARTS = Path(__file__).parent
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@answered
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog=f"{program_name()} report",
@@ -32,16 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work-dir", default="runs", metavar="DIR", help="one's own runs (default: runs)")
     options = parser.parse_args(arguments)
     results_dir = Path(options.results_dir) if (Path(options.results_dir) / "runs").is_dir() else shipped()
-    try:
-        plan = prepare(options.tables, "quick", Store(results_dir, options.work_dir))
-        records = [record for record in gather(results_dir, options.work_dir) if record.finished]
-        path = Path(options.out or Path(options.work_dir) / "report" / "index.html")
-        write_text(path, page(collect(plan, records, results_dir)))
-    except DynbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    plan = prepare(options.tables, "quick", Store(results_dir, options.work_dir))
+    records = [record for record in gather(results_dir, options.work_dir) if record.finished]
+    path = Path(options.out or Path(options.work_dir) / "report" / "index.html")
+    write_text(path, page(collect(plan, records, results_dir)))
     print(f"written: {path}")
-    return 0
 
 
 def page(content: Mapping[str, Any]) -> str:
