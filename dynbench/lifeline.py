@@ -6,7 +6,7 @@ killed, that end is closed; the started process notices, ends as at Ctrl-C, and 
 
 from __future__ import annotations
 
-import _thread
+import atexit
 import os
 import signal
 import subprocess
@@ -41,14 +41,23 @@ def end(process: subprocess.Popen) -> None:
 def hold() -> None:
     """In a started process: end when the starter is gone. Does nothing in any other process."""
     if os.environ.get(_VARIABLE):
-        threading.Thread(target=_watch, daemon=True).start()
+        gone = threading.Event()
+        # Registered early, so that it comes after what others do at the end. The interrupt may have come where nobody
+        # was prepared to end the processes that this one has started.
+        atexit.register(lambda: _kill_group() if gone.is_set() else None)
+        threading.Thread(target=_watch, args=(gone,), daemon=True).start()
 
 
-def _watch() -> None:
+def _watch(gone: threading.Event) -> None:
     with suppress(OSError):
         while os.read(0, 1):
             pass
-    _thread.interrupt_main()
+    gone.set()
+    os.kill(os.getpid(), signal.SIGINT)  # a true signal: it also ends a wait
     time.sleep(GRACE)
+    _kill_group()
+
+
+def _kill_group() -> None:
     with suppress(OSError):
         os.killpg(os.getpgrp(), signal.SIGKILL)

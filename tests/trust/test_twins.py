@@ -102,13 +102,16 @@ from dynbench import lifeline
 lifeline.GRACE = 0.3
 if sys.argv[1] == "deaf":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+else:
+    lifeline.GRACE = 60
 own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 lifeline.hold()
 print(os.getpid(), own.pid, flush=True)
 try:
     time.sleep(60)
 finally:
-    own.kill()
+    if sys.argv[1] != "careless":
+        own.kill()
 """
 PARENT = """
 import subprocess, sys, os, time
@@ -118,7 +121,7 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("child", ["listening", "deaf"])
+@pytest.mark.parametrize("child", ["listening", "careless", "deaf"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_children_end_with_their_parent(child, how):
     command = [sys.executable, "-c", PARENT, CHILD, child]
