@@ -58,6 +58,8 @@ class Composer:
         self._recipes: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._tops: dict[tuple[str, ...], dict[str, Any]] = {}
         self._parsed: dict[str, Override] = {}
+        self._variants: dict[tuple[str, ...], list[str]] = {}
+        self._assembled: dict[tuple[str, ...], dict[str, Any] | None] = {}
         self._whole: dict[tuple[str, ...], DictConfig] = {}
 
     def values(self, overrides: Sequence[str]) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class Composer:
         Raises:
             ConfigError: For an unknown choice, key or type, naming it.
         """
-        words = compose.with_variants(overrides)
+        words = self._with_variants(overrides)
         for way in (self._assemble, self._compose_once):
             try:
                 found = way(words)
@@ -76,9 +78,33 @@ class Composer:
                 return found
         return resolved(compose.compose(overrides))
 
+    def _with_variants(self, overrides: Sequence[str]) -> list[str]:
+        """What is said of model and protocol decides alone, and is said again in many cells."""
+        places = [place for place, word in enumerate(overrides) if word.startswith(("model=", "protocol="))]
+        key = tuple(overrides[place] for place in places)
+        if key not in self._variants:
+            self._variants[key] = compose.with_variants(key)
+        if len(self._variants[key]) != len(key):
+            return compose.with_variants(overrides)
+        words = list(overrides)
+        for place, word in zip(places, self._variants[key], strict=True):
+            words[place] = word
+        return words
+
     def _assemble(self, words: Sequence[str]) -> dict[str, Any] | None:
         """The configuration put together from its groups, or ``None`` where they do not stand for themselves."""
-        chosen, typed, settings, top, seed = dict(self._defaults), set(), {}, [], {}
+        seeds = [self._parse(word) for word in words if word.startswith("seed=")]
+        if not all(_is_plain(one) and isinstance(one.value(), int) for one in seeds):
+            return None
+        # No group that stands for itself refers to the seed.
+        key = tuple(word for word in words if not word.startswith("seed="))
+        if key not in self._assembled:
+            self._assembled[key] = self._assemble_groups(key)
+        found = self._assembled[key]
+        return {**found, **{"seed": one.value() for one in seeds}} if found else None
+
+    def _assemble_groups(self, words: Sequence[str]) -> dict[str, Any] | None:
+        chosen, typed, settings, top = dict(self._defaults), set(), {}, []
         for override in map(self._parse, words):
             group = override.key_or_group.split(".")[0]
             if not _is_plain(override):
@@ -88,8 +114,6 @@ class Composer:
                 typed.add(group)
             elif group in self._defaults:
                 settings.setdefault(group, []).append(override)
-            elif override.key_or_group == "seed" and isinstance(override.value(), int):
-                seed = {"seed": override.value()}
             elif group == override.key_or_group:
                 top.append(override.input_line)
             else:
@@ -101,7 +125,7 @@ class Composer:
         nodes = [self._node(group, name) for group, name in chosen.items()]
         if None in groups.values() or any(node.suggests - typed for node in nodes):
             return None
-        return {**self._top(tuple(top)), **seed, **groups}
+        return {**self._top(tuple(top)), **groups}
 
     def _compose_once(self, words: Sequence[str]) -> dict[str, Any] | None:
         """The configuration by Hydra, which composes each set of choices once; settings are applied to a copy."""
@@ -131,7 +155,7 @@ class Composer:
             OmegaConf.set_struct(root, True)
             for override in (one for name in company for one in settings.get(name, ())):
                 OmegaConf.update(root, override.key_or_group, override.value(), merge=True)
-            self._groups[key] = resolved(root)[group]
+            self._groups[key] = resolved(root[group])
         found = self._groups[key]
         if not added:
             return found
@@ -160,7 +184,7 @@ class Composer:
         key = chosen[_RECIPE], group, chosen["data"]
         if key not in self._recipes:
             root = OmegaConf.create({"data": {"name": data.content["name"]}, group: adds[group]})
-            self._recipes[key] = resolved(root)[group]
+            self._recipes[key] = resolved(root[group])
         added = self._recipes[key]
         return None if any(isinstance(value, dict) for value in added.values()) else added
 
