@@ -75,8 +75,9 @@ def run(values: dict[str, Any], overrides: Sequence[str] = ()) -> Outcome:
             # Ranks of one run are not each other's rivals.
             lock = locks.alone(folder, "carried out this run") if trainer.is_main else nullcontext(False)
             with lock as waited:
-                if waited and (before := _finished_before(store, identity, values)) is not None:
-                    return before
+                before = _finished_before(store, identity, values) if waited else None
+                if trainer.agreed(before is not None):
+                    return before or _finished_before(store, identity, values)
                 result = session.carry_out(values, str(identity), fit, trainer)
                 return _keep(result, about, identity, path, values)
     except Exception as error:

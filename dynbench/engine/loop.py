@@ -119,7 +119,9 @@ class Loop:
         if not any(len(graph) for graph in learns.values()):
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
         with self.fits.alone() if self.trainer.is_main else nullcontext():
-            if not self.fits.load(self._number, self.model, self.trainer):
+            # All processes that train together learn, or none: another run may just have finished this fit.
+            known = self.trainer.agreed(self.fits.holds(self._number))
+            if not (known and self.fits.load(self._number, self.model, self.trainer)):
                 self._learn(episode, learns)
 
     def _learn(self, episode: Episode, learns: Mapping[str, TemporalGraph]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dynbench.contract import Selector
+from dynbench.engine import ranks
 from dynbench.engine.callbacks import RandomState, log, profiler
 from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
@@ -117,19 +118,23 @@ class Trainer(Sweeps):
         self._descent, self._most_steps = (optimizer, weight_decay, momentum, scheduler, warmup), most_steps
         self._profiler = profiler
         # Lightning knows the rank that its own launcher, torchrun or Slurm gave to this process.
-        ranked = _lightning(**self._options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-        self.is_main = ranked.global_rank == 0
-        self.device = torch.device("cuda", ranked.local_rank) if self.on_gpu else torch.device("cpu")
+        self._ranked = _lightning(**self._options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        self.is_main = self._ranked.global_rank == 0
+        self.device = torch.device("cuda", self._ranked.local_rank) if self.on_gpu else torch.device("cpu")
         self.threads = threads
         self.steps = 0
         self.seconds = 0.0
         self.prepare()
 
+    def agreed(self, said: bool) -> bool:
+        """What the main process says, in all that train together."""
+        return ranks.agreed(self._ranked, said)
+
     def prepare(
         self, folder: Path | None = None, logger: Any = False, log_every: int = 50, checkpoint_seconds: float = 60.0,
         progress: bool = False, owner: str = "",
     ) -> None:  # fmt: skip
-        """Say where to log and to keep checkpoints; called by the runner before a run.
+        """Say where to log and to keep checkpoints, before a run.
 
         Args:
             folder: For checkpoints; ``None`` for none.
@@ -196,7 +201,7 @@ class Trainer(Sweeps):
         found = is_whole(resume, self._owner)
         started = time.monotonic()
         module.train()
-        batches = _Steps(steps) if batches is None else batches
+        batches = range(steps) if batches is None else batches  # a loader of nothing costs nothing
         if not self.on_gpu:
             keep_freed_memory()
         # Weight decay drives unused parameters into denormal numbers, which make a CPU ten times slower.
@@ -275,19 +280,6 @@ def _lightning(**options: Any) -> pl.Trainer:
         return pl.Trainer(**options)
     except (ValueError, MisconfigurationException) as error:
         raise ConfigError(f"Lightning refuses the trainer's settings: {str(error).splitlines()[0]}") from error
-
-
-class _Steps(Sized, Iterable):
-    """Step numbers as batches; a loader of nothing costs nothing."""
-
-    def __init__(self, steps: int):
-        self._steps = steps
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __iter__(self):
-        return iter(range(self._steps))
 
 
 class _Watch(Callback):

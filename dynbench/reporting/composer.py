@@ -101,7 +101,7 @@ class Composer:
         if key not in self._assembled:
             self._assembled[key] = self._assemble_groups(key)
         found = self._assembled[key]
-        return {**found, **{"seed": one.value() for one in seeds}} if found else None
+        return found and {**found, **({"seed": seeds[-1].value()} if seeds else {})}
 
     def _assemble_groups(self, words: Sequence[str]) -> dict[str, Any] | None:
         chosen, typed, settings, top = dict(self._defaults), set(), {}, []

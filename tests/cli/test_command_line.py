@@ -191,6 +191,28 @@ def test_two_nodes_give_what_one_process_gives(command):
     assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-3)
 
 
+def test_processes_that_torchrun_started_wait_for_a_twin_together(command):
+    """Two commands that learn the same, each of two processes: one learns, all four go on with its fit."""
+    longer = (*TINY, "trainer=ddp_cpu", "model.epochs=20")
+    starter = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
+    twins = []
+    for seed in (0, 1):  # of the split: what is asked, not what is learnt
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        words = [*starter, f"--master-port={port}", *command.words(*longer, f"protocol.split_seed={seed}")[1:]]
+        twins.append(subprocess.Popen(words, env=command.environment, cwd=command.folder))
+    try:
+        assert [twin.wait(timeout=240) for twin in twins] == [0, 0]
+    finally:
+        for twin in twins:
+            twin.kill()
+    one, two = command.records()
+    assert one["fit"] == two["fit"]
+    assert one["checksums"] != two["checksums"]
+    assert len({record["sizes"]["fit_steps"] for record in (one, two)}) == 1
+
+
 def test_a_sweep_over_two_processes_runs_each_member_once(command):
     command("-m", *TINY, "trainer=ddp_cpu", "seed=0,1")
     assert [record["seed"] for record in command.records()] == [0, 1]
