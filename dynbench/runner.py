@@ -117,23 +117,13 @@ def _same_data(record: Record, values: dict[str, Any]) -> bool:
     Raises:
         DataError: If they are not those of the card.
     """
-    kept = record.provenance.get("files")
-    takes = read_class(values["data"]["_target_"]).parameters
-    if not isinstance(kept, dict) or not {"files", "folder", "where"} <= set(takes):
-        return True  # generated, or found in a way of its own
-    from dynbench.data.finding import sums_at_hand
     from dynbench.data.locations import Locations
+    from dynbench.data.sameness import is_same
 
     where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"])
-    sums = sums_at_hand(values["data"], where)
-    if sums is None or sums == kept:
-        return True
-    # Other files may hold the same graph: another format, or the same numbers written otherwise.
-    from dynbench.engine import session
-
     view = read_class(values["protocol"]["_target_"]).attributes.get("view", "snapshots")
-    graph, _ = session.load(values, view)
-    return graph.checksum() == record.checksums.get("graph")
+    kept, graph = record.provenance.get("files"), record.checksums.get("graph")
+    return is_same(values["data"], where, view, kept, graph)
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from dynbench.errors import DataError
 
 log = logging.getLogger(__name__)
 
+# Gives the SHA-256 of a file.
+Summed = Callable[[Path], str]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -37,9 +40,9 @@ class Source:
         """Whether they are in the project's own format, be it that of knowledge graphs."""
         return self.reader in (canonical.read_canonical, facts.read_facts)
 
-    def sums(self) -> dict[str, str]:
+    def sums(self, sum_of: Summed = sha256_of) -> dict[str, str]:
         """SHA-256 of each file."""
-        return {file.name: sha256_of(file) for file in self.files}
+        return {file.name: sum_of(file) for file in self.files}
 
 
 @dataclass
@@ -145,12 +148,13 @@ class Finder:
         return f"{looked} There is nothing to download it from: {by_hand}."
 
 
-def sums_at_hand(values: Mapping[str, Any], where: Locations) -> dict[str, str] | None:
+def sums_at_hand(values: Mapping[str, Any], where: Locations, sum_of: Summed = sha256_of) -> dict[str, str] | None:
     """SHA-256 of the files that a dataset's settings lead to today, without loading or downloading anything.
 
     Args:
         values: Settings of a dataset that is read from files.
         where: Folders to look in.
+        sum_of: Gives the SHA-256 of a file.
 
     Returns:
         Sums by name, or ``None`` where the files are not at hand.
@@ -162,7 +166,7 @@ def sums_at_hand(values: Mapping[str, Any], where: Locations) -> dict[str, str] 
     plain = {"reader": fields["reader"] or "canonical", "files": fields["files"] or [], "card": fields["card"] or {}}
     offline = Locations(where.data_dirs, where.cache_dir, offline=True)
     try:
-        return Finder(**{**fields, **plain, "where": offline}).find().sums()
+        return Finder(**{**fields, **plain, "where": offline}).find().sums(sum_of)
     except DataUnavailable:
         return None
 

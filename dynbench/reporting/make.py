@@ -10,20 +10,22 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tqdm import tqdm
 
 from dynbench import records
 from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
-from dynbench.errors import ConfigError, DynbenchError
+from dynbench.errors import DynbenchError
 from dynbench.records import Identity, Record, Store
 from dynbench.reporting import guests, launching, process_pool, render, schedule, scoreboard, table
 from dynbench.reporting.composer import Composer
-from dynbench.reporting.plan import CellPlan, Planner, Run
+from dynbench.reporting.plan import CellPlan, Filter, Planner, Run
 from dynbench.reporting.results import Cell, is_unavailable, measure, one_line
+from dynbench.reporting.standing import Standing
 from dynbench.reporting.table import Table
 
 INTERRUPTED = 130
@@ -33,11 +35,12 @@ SMOKE_RESULTS = "runs/smoke"
 
 @dataclass(frozen=True)
 class Task:
-    """A run to start, with what it is for."""
+    """A run to start, with what it is for, and its configuration."""
 
     run: Run
     label: str
     tables: tuple[str, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def data(self) -> str:
@@ -64,16 +67,18 @@ class Plan:
         store: Where records are.
         tables: By name.
         cells: By table and budget, the largest budget first: a cell shows the largest that was measured.
+        standing: Says which records are of the data of today.
     """
 
     budget: str
     store: Store
     tables: dict[str, Table] = field(default_factory=dict)
     cells: dict[str, dict[str, list[CellPlan]]] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
 
     def measure(self, name: str) -> list[Cell]:
         """The cells of a table."""
-        return measure(self.tables[name], self.cells[name], self.store.published, self.budget)
+        return measure(self.tables[name], self.cells[name], self.store.published, self.budget, self.standing)
 
     def write(self, chosen: Iterable[str] | None = None) -> None:
         """Write some tables, or all of them, from the published runs."""
@@ -106,46 +111,15 @@ class Plan:
 
     def tasks(self, only: Filter) -> list[Task]:
         """The runs that are missing, in the order in which they are best started."""
-        return schedule.in_order(task for task in self.runs(only) if not self._finished(task.run))
+        return schedule.in_order(task for task in self.runs(only) if not self._finished(task))
 
-    def _finished(self, run: Run) -> bool:
-        if self.store.published.find(run.identity) is not None:
-            return True
-        spooled = self.store.spooled(run.identity)
-        return spooled is not None and spooled.finished
+    def _finished(self, task: Task) -> bool:
+        published = self.store.published.find(task.run.identity)
+        return self.stands(published, task) or self.stands(self.store.spooled(task.run.identity), task)
 
-
-@dataclass(frozen=True)
-class Filter:
-    """The rows and columns to run; empty means all."""
-
-    rows: frozenset[str] = frozenset()
-    columns: frozenset[str] = frozenset()
-
-    def admits(self, plan: CellPlan) -> bool:
-        """Whether a cell is to be run."""
-        return (not self.rows or plan.row.name in self.rows) and (not self.columns or plan.column.name in self.columns)
-
-    @classmethod
-    def parse(cls, text: str, tables: Iterable[Table]) -> Filter:
-        """Read ``row=nlsm,row=bas,column=enron``.
-
-        Raises:
-            ConfigError: For a row or column that none of the tables has.
-        """
-        tables = list(tables)
-        known = {
-            "row": {row.name for one in tables for row in one.rows},
-            "column": {column.name for one in tables for column in one.columns},
-        }
-        chosen: dict[str, set[str]] = {"row": set(), "column": set()}
-        for part in filter(None, text.split(",")):
-            kind, _, name = part.partition("=")
-            if kind not in known or name not in known[kind]:
-                names = "; ".join(f"{key}: {', '.join(sorted(values))}" for key, values in known.items())
-                raise ConfigError(f"--only: '{part}' is no row=NAME or column=NAME of the tables. {names}")
-            chosen[kind].add(name)
-        return cls(frozenset(chosen["row"]), frozenset(chosen["column"]))
+    def stands(self, record: Record | None, task: Task) -> bool:
+        """Whether a record is that of the finished run, on the data of today."""
+        return record is not None and record.finished and self.standing.holds(record, task.values)
 
 
 @dataclass
@@ -215,8 +189,9 @@ def execute_elsewhere(plan: Plan, tasks: Sequence[Task], launcher: str) -> Repor
         launching.launch([_typed(plan, task) for task in wave], launcher)
         for task in wave:
             record = plan.store.spooled(task.run.identity)
-            said = "it left no record; the job's own log says why" if record is None else one_line(record.reason)
-            _note(report, task, None if record is not None and record.finished else said)
+            said = one_line(record.reason) if record else ""
+            said = said or "it left no record; the job's own log says why"
+            _note(report, task, None if plan.stands(record, task) else said)
     return report
 
 
@@ -284,14 +259,17 @@ def _attempt(
     command = [*compose.program(), *_typed(plan, task)]
     code, last_words = pool.run(command, single_thread=jobs > 1)
     record = store.spooled(task.run.identity)
-    if record is not None and record.finished:
+    if plan.stands(record, task):
         return None
     if pool.stopped:
         return "stopped by the user"
-    # A process that was killed could not say so itself; a run that failed has said more than its exit code.
-    if code < 0 or record is None:
+    # A process that was killed could not say so itself; a run that failed has said more than its exit code. What was
+    # measured on other data is never replaced by a failure.
+    before = record is not None and record.finished
+    if code < 0 or record is None or before:
         record = _failure(task, process_pool.describe(code, last_words))
-        store.write(record)
+        if not before:
+            store.write(record)
     reason = one_line(record.reason) or "no reason was recorded"
     if is_unavailable(reason):
         report.unavailable.setdefault(task.data, reason)
@@ -351,10 +329,10 @@ def _print_report(report: Report, no_run: bool) -> None:
 def _add(found: dict[Identity, Task], run: Run, plan: CellPlan, name: str) -> None:
     if run.identity in found:
         before = found[run.identity]
-        found[run.identity] = Task(run, before.label, tuple(dict.fromkeys((*before.tables, name))))
+        found[run.identity] = Task(run, before.label, tuple(dict.fromkeys((*before.tables, name))), plan.values)
     else:
         label = f"{name}, {plan.row.label}, {plan.column.label}, seed {run.identity.seed}"
-        found[run.identity] = Task(run, label, (name,))
+        found[run.identity] = Task(run, label, (name,), plan.values)
 
 
 def _quoted(text: str) -> str:

@@ -6,7 +6,7 @@ model or a dataset whose YAML file does not exist yet is no error: its cells say
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,7 @@ class CellPlan:
         settings: What is configured, as ``group.key``.
         seed_free: Whether nothing is drawn, so that one run says all.
         recipe: Name of the recipe that changes the model.
+        values: The configuration of its first run.
     """
 
     row: Row
@@ -69,6 +70,40 @@ class CellPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed_free: bool = False
     recipe: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The rows and columns to run; empty means all."""
+
+    rows: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+
+    def admits(self, plan: CellPlan) -> bool:
+        """Whether a cell is to be run."""
+        return (not self.rows or plan.row.name in self.rows) and (not self.columns or plan.column.name in self.columns)
+
+    @classmethod
+    def parse(cls, text: str, tables: Iterable[Table]) -> Filter:
+        """Read ``row=nlsm,row=bas,column=enron``.
+
+        Raises:
+            ConfigError: For a row or column that none of the tables has.
+        """
+        tables = list(tables)
+        known = {
+            "row": {row.name for one in tables for row in one.rows},
+            "column": {column.name for one in tables for column in one.columns},
+        }
+        chosen: dict[str, set[str]] = {"row": set(), "column": set()}
+        for part in filter(None, text.split(",")):
+            kind, _, name = part.partition("=")
+            if kind not in known or name not in known[kind]:
+                names = "; ".join(f"{key}: {', '.join(sorted(values))}" for key, values in known.items())
+                raise ConfigError(f"--only: '{part}' is no row=NAME or column=NAME of the tables. {names}")
+            chosen[kind].add(name)
+        return cls(frozenset(chosen["row"]), frozenset(chosen["column"]))
 
 
 @dataclass(frozen=True)
@@ -81,6 +116,7 @@ class _Composed:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed_free: bool = False
     recipe: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Planner:
@@ -142,6 +178,7 @@ class Planner:
             settings=found.settings,
             seed_free=found.seed_free,
             recipe=found.recipe,
+            values=found.values,
         )
 
     def _compose(self, overrides: tuple[str, ...], seeds: list[int]) -> _Composed:
@@ -157,7 +194,7 @@ class Planner:
         runs = [self._run(values, typed, seed) for seed in (seeds[:1] if seed_free else seeds)]
         obstacle, runnable = _obstacle(values)
         recipe = (values.get("recipe") or {}).get("name", "")
-        return _Composed(tuple(runs), obstacle, runnable, flat(identity_config(values)), seed_free, recipe)
+        return _Composed(tuple(runs), obstacle, runnable, flat(identity_config(values)), seed_free, recipe, values)
 
     def _missing_choice(self, overrides: Sequence[str]) -> str | None:
         """Name a choice that has no YAML file yet."""

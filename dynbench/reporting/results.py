@@ -13,6 +13,7 @@ from dynbench.records.published import Published as Runs
 from dynbench.reporting import verdict
 from dynbench.reporting.plan import CellPlan, Run
 from dynbench.reporting.significance import p_value
+from dynbench.reporting.standing import Standing
 from dynbench.reporting.table import Column, Metric, Published, Row, Table, split
 from dynbench.reporting.words import cut_words
 
@@ -76,7 +77,9 @@ class Cell:
         return self.mean - self.published.value
 
 
-def measure(table: Table, plans: Mapping[str, Sequence[CellPlan]], runs: Runs, budget: str) -> list[Cell]:
+def measure(
+    table: Table, plans: Mapping[str, Sequence[CellPlan]], runs: Runs, budget: str, standing: Standing | None = None
+) -> list[Cell]:
     """All cells of a table, row by row, column by column, metric by metric.
 
     Args:
@@ -84,14 +87,17 @@ def measure(table: Table, plans: Mapping[str, Sequence[CellPlan]], runs: Runs, b
         plans: By budget, the largest first.
         runs: Where the published runs are.
         budget: What is run for; where no budget was measured, it says why.
+        standing: Says which of them are of the data of today; others count as not run.
     """
+    standing = standing or Standing()
     reference: dict[tuple[str, str], dict[str, Found]] = {}
     places: dict[tuple[str, str], list[CellPlan]] = {}
     for size, own in plans.items():
         for plan in own:
             place = (plan.row.name, plan.column.name)
             places.setdefault(place, []).append(plan)
-            found = tuple((run, record) for run in plan.runs if (record := runs.find(run.identity)) is not None)
+            known = ((run, runs.find(run.identity)) for run in plan.runs)
+            found = tuple((run, one) for run, one in known if one is not None and standing.holds(one, plan.values))
             reference.setdefault(place, {})[size] = found
     cells = []
     for place, own in places.items():
