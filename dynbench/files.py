@@ -46,16 +46,29 @@ def replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 
 def seal(path: Path, content: bytes | memoryview, owner: str = "") -> None:
-    """Write a sealed file; see :func:`replace`.
+    """Write a sealed file; see :func:`seal_as_written`."""
+    seal_as_written(path, lambda file: file.write(content), owner)
+
+
+def seal_as_written(path: Path, write: Callable[[Any], Any], owner: str = "") -> None:
+    """Write a sealed file piece by piece, so that its content need not be held twice; see :func:`replace`.
 
     Args:
         path: Where.
-        content: What.
+        write: Receives something with ``write``, and writes the content into it from its beginning to its end.
         owner: Whose content it is; only :func:`unseal` with the same word, and under the same names of file and
             folder, reads it again.
     """
-    head = b" ".join((_WORD, _digest(content, mark := _mark(path, owner)), mark)) + b"\n"
-    replace(path, lambda file: (file.write(head), file.write(content)))
+    mark = _mark(path, owner)
+
+    def whole(file: IO[bytes]) -> None:
+        content = _Summed(file, mark)
+        file.write(content.head())  # takes the place of the one that is known in the end
+        write(content)
+        file.seek(0)
+        file.write(content.head())
+
+    replace(path, whole)
 
 
 def unseal(path: Path, owner: str = "") -> memoryview:
@@ -83,6 +96,24 @@ def set_aside(path: Path, reason: object) -> None:
         os.replace(path, path.with_name(f"{path.name}.damaged"))
     said = " ".join(str(reason).split()) or type(reason).__name__
     _log.warning("set aside: %s: %s; going on from what is whole", path, said)
+
+
+class _Summed:
+    """Passes on what is written, and knows its sum."""
+
+    def __init__(self, file: IO[bytes], mark: bytes):
+        self._file, self._mark, self._digest = file, mark, hashlib.sha256(mark)
+
+    def write(self, content: Any) -> int:
+        self._digest.update(content)
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def head(self) -> bytes:
+        """The first line of a sealed file, as long in the beginning as in the end."""
+        return b" ".join((_WORD, self._digest.hexdigest().encode(), self._mark)) + b"\n"
 
 
 def _mark(path: Path, owner: str) -> bytes:

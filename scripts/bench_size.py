@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--nodes", type=int, default=1_000_000)
     parser.add_argument("--events", type=int, default=5_000_000)
-    parser.add_argument("--steps", type=int, default=20, help="snapshots that the stream is cut into")
+    parser.add_argument("--steps", type=int, default=10, help="snapshots that the stream is cut into")
     parser.add_argument("--only", nargs="*", choices=RUNS, default=list(RUNS), help="runs to play")
     parser.add_argument("--folder", type=Path, help="keep graph, cache and records there")
     parser.add_argument("--json", type=Path, help="write the figures there, too")

@@ -20,9 +20,7 @@ def save_tensors(content: dict[str, Any], path: Path, owner: str = "") -> None:
         path: Where.
         owner: What it was computed from, such as the checksum of a graph.
     """
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    files.seal(path, buffer.getbuffer(), owner)
+    files.seal_as_written(path, lambda file: torch.save(content, file), owner)
 
 
 def load_tensors(path: Path | None, owner: str = "", map_location: Any = "cpu") -> dict[str, Any] | None:

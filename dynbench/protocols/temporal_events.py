@@ -26,7 +26,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Literal
 
 import torch
@@ -39,7 +39,7 @@ from dynbench.metrics.streams import ManyMetrics, StreamMetrics
 from dynbench.protocols.base import Protocol
 from dynbench.protocols.event_split import EventSplit, split_events
 from dynbench.ranges import Count, CountOrZero, Dropout, Seed, Share
-from dynbench.sampling.negatives import STRATEGIES, Strategy, batch_negatives
+from dynbench.sampling.negatives import STRATEGIES, KnownPairs, Strategy, batch_negatives
 from dynbench.sampling.one_vs_many import OneVersusMany
 
 log = logging.getLogger(__name__)
@@ -162,18 +162,17 @@ class TemporalEvents(Protocol):
     def episodes(self, graph: TemporalGraph, seed: int) -> Iterator[Episode]:
         """One fit with all exams. The parts and the negatives do not depend on the run's seed."""
         split = self.split(graph)
-        exams = [
-            self._exam(split, nodes, name) for nodes in self.nodes if _asks(split, nodes) for name in self.strategies
-        ]
+        asked = {nodes: _Asked(split, "test", nodes) for nodes in self.nodes if _asks(split, nodes)}
+        exams = [self._exam(split, nodes, own, name) for nodes, own in asked.items() for name in self.strategies]
         if self.ranking:
             exams.append(self._ranking(split))
         metric = partial(StreamMetrics, self.aggregate)
-        blocks = _Batches(split, "validation", "all", "random", self)
+        blocks = _Batches(split, "validation", "all", _Asked(split, "validation", "all"), "random", self)
         validation = Exam("validation", blocks, metric, select=("ap", "auc"))
         yield Episode(f"{len(split.train):,} events", {"": split.train}, split.known, exams, validation)
 
-    def _exam(self, split: EventSplit, nodes: NodeSet, strategy: Strategy) -> Exam:
-        blocks = _Batches(split, "test", nodes, strategy, self)
+    def _exam(self, split: EventSplit, nodes: NodeSet, asked: _Asked, strategy: Strategy) -> Exam:
+        blocks = _Batches(split, "test", nodes, asked, strategy, self)
         name = "_".join(word for word in (_SETS[nodes], "" if strategy == "random" else strategy) if word)
         return Exam(name, blocks, partial(StreamMetrics, self.aggregate), start="after_validation")
 
@@ -193,6 +192,22 @@ class TemporalEvents(Protocol):
         return Exam("ranking", blocks, ManyMetrics, start="after_validation")
 
 
+class _Asked:
+    """The events of a part that are asked about, and what a sampler of negatives knows; for exams of all negatives."""
+
+    def __init__(self, split: EventSplit, part: Literal["validation", "test"], nodes: NodeSet):
+        whole: TemporalGraph = getattr(split, part)
+        self.mask = _fitting(whole, split.new_nodes, nodes)
+        self.events = whole if nodes == "all" else whole.subset(self.mask)
+        # A sampler for part of the events knows no others; so published code has it.
+        self.pool = split.graph if nodes == "all" else self.events
+
+    @cached_property
+    def known(self) -> KnownPairs:
+        """The pairs of the pool."""
+        return KnownPairs(self.pool)
+
+
 class _Batches:
     """The blocks of an exam, made anew each time it is played; the negatives are drawn once.
 
@@ -200,6 +215,7 @@ class _Batches:
         split: The stream.
         part: ``validation`` or ``test``.
         nodes: Which events are asked about.
+        asked: Those events.
         strategy: Of the negatives.
         rules: The protocol, for its settings.
     """
@@ -209,15 +225,12 @@ class _Batches:
         split: EventSplit,
         part: Literal["validation", "test"],
         nodes: NodeSet,
+        asked: _Asked,
         strategy: Strategy,
         rules: TemporalEvents,
     ):
         self.part: TemporalGraph = getattr(split, part)
-        self.fold, self.strategy, self.rules, self.split = part, strategy, rules, split
-        self.mask = _fitting(self.part, split.new_nodes, nodes)
-        self.asked = self.part if nodes == "all" else self.part.subset(self.mask)
-        # A sampler for part of the events knows no others; so published code has it.
-        self.pool = split.graph if nodes == "all" else self.asked
+        self.fold, self.strategy, self.rules, self.split, self.asked = part, strategy, rules, split, asked
         self.seed = rules.negative_seed + (_VALIDATION if part == "validation" else _TEST) + _NEW * (nodes != "all")
         self.alone = nodes != "all" and rules.others == "seen"
         self._negatives: tuple[Tensor, Tensor] | None = None
@@ -226,18 +239,19 @@ class _Batches:
         """The blocks."""
         if self._negatives is None:
             observed = self.split.graph.time[(self.split.first if self.fold == "validation" else self.split.second) - 1]
+            asked, known = self.asked, None if self.strategy == "random" else self.asked.known
             self._negatives = batch_negatives(
-                self.asked, self.pool, self.strategy, self.seed, self.rules.batch, observed.item()
+                asked.events, asked.pool, self.strategy, self.seed, self.rules.batch, observed.item(), known
             )
-        place = self.mask.nonzero().squeeze(1)
+        place = self.asked.mask.nonzero().squeeze(1)
         begin = 0
-        for number, start in enumerate(range(0, len(self.asked), self.rules.batch)):
+        for number, start in enumerate(range(0, len(self.asked.events), self.rules.batch)):
             own = slice(start, start + self.rules.batch)
-            events = self.asked.events(own.start, own.stop)
+            events = self.asked.events.events(own.start, own.stop)
             end = int(place[own][-1]) + 1
             reveal = self.part.events(begin, end)
             if self.alone:
-                reveal = dataclasses.replace(reveal, weight=self.mask[begin:end].float())
+                reveal = dataclasses.replace(reveal, weight=self.asked.mask[begin:end].float())
             begin = end
             pairs = zip((events.src, events.dst), self._negatives, strict=True)
             src, dst = (torch.cat([true, other[own]]) for true, other in pairs)

@@ -35,6 +35,7 @@ def batch_negatives(
     seed: int,
     batch: int = 200,
     observed: float | None = None,
+    known: KnownPairs | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One negative pair for every event.
 
@@ -45,6 +46,7 @@ def batch_negatives(
         seed: Of NumPy's legacy generator, whose streams never change.
         batch: Events per batch; the last one may be smaller.
         observed: Of ``inductive``: pairs up to this time, included, count as observed.
+        known: What was made of the pool before, if it was.
 
     Returns:
         Sources and destinations, each ``(E,) long``.
@@ -52,11 +54,10 @@ def batch_negatives(
     draw = np.random.RandomState(seed)
     if strategy == "random":
         return events.src.clone(), _random(draw, pool, len(events), batch)
-    known = _Pairs(pool)
-    parts = [
-        _drawn(draw, known, part, -np.inf if strategy == "historical" or observed is None else observed)
-        for part in batches(events, batch)
-    ]
+    known = KnownPairs(pool) if known is None else known
+    unseen = strategy == "inductive" and observed is not None
+    begin = int(np.searchsorted(known.first, observed, side="right")) if unseen else 0
+    parts = [_drawn(draw, known, part, begin) for part in batches(events, batch)]
     codes = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
     return torch.from_numpy(codes // known.num_nodes), torch.from_numpy(codes % known.num_nodes)
 
@@ -67,7 +68,7 @@ def batches(events: TemporalGraph, size: int) -> Iterator[TemporalGraph]:
 
 
 def _random(draw: np.random.RandomState, pool: TemporalGraph, count: int, batch: int) -> Tensor:
-    sources, destinations = len(pool.src.unique()), pool.dst.unique()
+    sources, destinations = len(_distinct_ends(pool.src)), torch.from_numpy(_distinct_ends(pool.dst))
     chosen = np.empty(count, dtype=np.int64)
     for start in range(0, count, batch):
         size = min(batch, count - start)
@@ -76,8 +77,8 @@ def _random(draw: np.random.RandomState, pool: TemporalGraph, count: int, batch:
     return destinations[torch.from_numpy(chosen)]
 
 
-class _Pairs:
-    """Distinct ordered pairs of the pool in the order of their first events.
+class KnownPairs:
+    """Distinct ordered pairs of a pool in the order of their first events.
 
     Attributes:
         code: ``(P,)`` a number per pair.
@@ -87,30 +88,31 @@ class _Pairs:
 
     def __init__(self, pool: TemporalGraph):
         self.num_nodes = pool.num_nodes
-        code = self.coded(pool)
-        self.time = pool.time.cpu().numpy()
-        self._sorted, first = np.unique(code, return_index=True)
+        self._time = pool.time.cpu().numpy()
+        code = pool.src.cpu().numpy() * self.num_nodes + pool.dst.cpu().numpy()
+        code, first, own = np.unique(code, return_index=True, return_inverse=True)
         order = np.argsort(first)
-        self.code, self.first = self._sorted[order], self.time[first[order]]
-        self._place = np.empty(len(order), dtype=np.int64)
-        self._place[order] = np.arange(len(order))
-        self.all = code
-        self.sources, self.destinations = (np.unique(part.cpu().numpy()) for part in (pool.src, pool.dst))
-
-    def coded(self, events: TemporalGraph) -> np.ndarray:
-        """``(E,)`` the numbers of the events' pairs."""
-        return events.src.cpu().numpy() * self.num_nodes + events.dst.cpu().numpy()
+        self.code, self.first = code[order], self._time[first[order]]
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        self._place = place[own.ravel()]  # of the pair of every event
+        self.sources, self.destinations = _distinct_ends(pool.src), _distinct_ends(pool.dst)
 
     def between(self, start, stop) -> np.ndarray:
         """Places of the distinct pairs of events at ``start <= time <= stop``."""
-        now = self.all[np.searchsorted(self.time, start) : np.searchsorted(self.time, stop, side="right")]
-        return self._place[np.searchsorted(self._sorted, np.unique(now))]
+        begin, end = np.searchsorted(self._time, start), np.searchsorted(self._time, stop, side="right")
+        return np.unique(self._place[begin:end])
 
 
-def _drawn(draw: np.random.RandomState, known: _Pairs, batch: TemporalGraph, observed: float) -> np.ndarray:
-    """Codes of the negatives of one batch."""
+def _distinct_ends(nodes: Tensor) -> np.ndarray:
+    """The nodes that occur, ascending."""
+    return np.flatnonzero(np.bincount(nodes.cpu().numpy()))
+
+
+def _drawn(draw: np.random.RandomState, known: KnownPairs, batch: TemporalGraph, begin: int) -> np.ndarray:
+    """Codes of the negatives of one batch, none of the first ``begin`` pairs among them."""
     start, stop = (batch.time[k].item() for k in (0, -1))
-    begin, end = (int(np.searchsorted(known.first, when, side="right")) for when in (observed, start))
+    end = int(np.searchsorted(known.first, start, side="right"))
     size, count = len(batch), max(end - begin, 0)
     busy = known.between(start, stop) - begin
     busy = busy[(busy >= 0) & (busy < count)]
@@ -133,7 +135,7 @@ def _distinct(draw: np.random.RandomState, bound: int, refused: np.ndarray, size
     return found[:size]
 
 
-def _filler(draw, known: _Pairs, batch: TemporalGraph, size: int) -> np.ndarray:
+def _filler(draw, known: KnownPairs, batch: TemporalGraph, size: int) -> np.ndarray:
     """Codes of random pairs of a source and a destination of the pool, none of which is a pair of the batch.
 
     They are distinct as long as there are enough.
