@@ -11,10 +11,12 @@ import errno
 import hashlib
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +171,8 @@ def save_embeddings(values: dict[str, Any], overrides: Sequence[str] = ()) -> Pa
         # The manifest comes last: where it is, the arrays are whole.
         manifest.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(path, lambda file: file.write(arrays.read_bytes()))
+        with arrays.open("rb") as kept:
+            files.replace(path, partial(shutil.copyfileobj, kept))
         arrays.unlink()
         records.write_text(manifest, json.dumps(_manifest(outcome.record, path), indent=1, default=str) + "\n")
     return manifest
@@ -178,7 +181,7 @@ def save_embeddings(values: dict[str, Any], overrides: Sequence[str] = ()) -> Pa
 def _is_whole(manifest: Path, arrays: Path) -> bool:
     """Whether arrays are those that their manifest tells of."""
     try:
-        return json.loads(manifest.read_text("utf-8"))["sha256"] == hashlib.sha256(arrays.read_bytes()).hexdigest()
+        return json.loads(manifest.read_text("utf-8"))["sha256"] == _sum(arrays)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -195,8 +198,13 @@ def _manifest(record: Record, path: Path) -> dict[str, Any]:
         content.pop(key, None)
     content["config"] = {key: value for key, value in record.config.items() if key != "protocol"}
     with np.load(path, allow_pickle=False) as kept:
-        shapes = {name: [str(kept[name].dtype), *kept[name].shape] for name in kept.files}
-    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "arrays": shapes, **content}
+        shapes = {name: [str(part.dtype), *part.shape] for name in kept.files for part in (kept[name],)}
+    return {"file": path.name, "sha256": _sum(path), "arrays": shapes, **content}
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _about(identity: Identity, values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

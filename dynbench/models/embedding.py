@@ -47,7 +47,10 @@ class SnapshotEmbedding(Model, ABC):
 
     def embed(self, times: Tensor) -> Tensor:
         """``(T, N, D)`` embeddings at snapshot indices."""
-        return self.embeddings[times.cpu().long().clamp(max=len(self.embeddings) - 1)]
+        times = times.cpu().long()
+        if torch.equal(times, torch.arange(len(self.embeddings))):
+            return self.embeddings  # as they are: of a large graph there should not be two
+        return self.embeddings[times.clamp(max=len(self.embeddings) - 1)]
 
     def state_dict(self) -> dict[str, Tensor]:
         """The embeddings."""
