@@ -7,6 +7,7 @@ runs. Nothing outside a temporary folder is touched. Exits with 1 if anything wa
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import random
@@ -28,7 +29,10 @@ from dynbench.config.check import check
 from dynbench.config.compose import choices, compose, read_choice
 from dynbench.config.source import read_class
 from dynbench.data import FileDataset, Locations
+from dynbench.engine import session  # noqa: F401 - so that forked processes need not load Lightning, which takes seconds
 from dynbench.errors import DynbenchError
+from dynbench.graph import TemporalGraph
+from dynbench.graph.union import UnionGraph
 from dynbench.records import Record, Store, identify
 
 SMALL = ("budget=smoke", "logger=none", "progress=false", "checkpoint_seconds=1e-6")
@@ -153,6 +157,15 @@ def finish(process: int, patience: float, kill: bool = True) -> int | None:
 
 # The exit codes of processes that were asked about.
 _ended: dict[int, int] = {}
+
+
+def load() -> None:
+    """Import what the scenarios need, so that forked processes find it there."""
+    typed = {word.partition("=")[::2] for words in SCENARIOS for word in words}
+    for group, name in sorted(typed):
+        if group in ("model", "data", "protocol"):
+            importlib.import_module(read_choice(group, name)["_target_"].rpartition(".")[0])
+    UnionGraph(TemporalGraph.from_events([0], [1], [0]))  # brings compiled loops from the disk
 
 
 # ---- the parts ------------------------------------------------------------------------------------------------
@@ -365,6 +378,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
     options = parser.parse_args(words)
     torch.set_num_threads(1)
+    load()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         soak = Soak(Path(folder), options.seed)
