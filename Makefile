@@ -30,7 +30,7 @@ run: setup  ## NLSM on a generated network: no download, seconds
 test: setup  ## all tests, each model under one protocol of a kind
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-all: setup  ## all tests, every model under every protocol that can ask it
+test-all: setup  ## and what takes long: every model under every protocol that can ask it, …
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m ''
 
 lint: setup  ## style and formatting

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("budget=smoke", "data=nlsm_process", "data.nodes=40", "data.steps=4", "data.density=0.15")
 
@@ -31,12 +33,19 @@ class Command:
         return [sys.executable, str(ROOT / "run.py"), *words, *places]
 
     def __call__(self, *words: str, code: int = 0) -> str:
+        return warm.run(self.words(*words)[1:], self.environment, self.folder, code)
+
+    def cold(self, *words: str, code: int = 0) -> str:
+        """As everybody starts it: nothing is imported yet."""
         done = subprocess.run(
             self.words(*words), capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=300
         )
         text = done.stdout + done.stderr
         assert done.returncode == code, text
         return text
+
+    def start(self, *words: str, **environment: str) -> warm.Process:
+        return warm.start(self.words(*words)[1:], {**self.environment, **environment}, self.folder)
 
     def records(self) -> list[dict]:
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob("runs/records/*/*.json"))]
@@ -55,7 +64,7 @@ def numbers(record: dict) -> tuple:
 
 
 def test_a_run_leaves_a_record_and_says_where(command):
-    text = command(*TINY)
+    text = command.cold(*TINY)
     (record,) = command.records()
     assert record["status"] == "finished"
     assert record["model"] == "nlsm"
@@ -103,7 +112,7 @@ def test_a_sweep_over_models_sets_what_the_default_model_lacks(command):
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, tmp_path):
     slow = (*TINY, "model.epochs=300", "checkpoint_seconds=0.1", "progress=false")
-    process = subprocess.Popen(command.words(*slow), env=command.environment, cwd=tmp_path)
+    process = command.start(*slow)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/fits/*/episode-1*.ckpt")):
         assert process.poll() is None, "the run ended before its first checkpoint"
@@ -121,12 +130,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, tmp_path):
 
 
 def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
-    process = subprocess.Popen(
-        command.words(*TINY, "model.epochs=100000", "checkpoint_seconds=0.2"),
-        env=command.environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-        # A shell's background jobs, and the tests among them, are started deaf to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    process = command.start(*TINY, "model.epochs=100000", "checkpoint_seconds=0.2")
     try:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("runs/fits/*/*.ckpt")):
@@ -134,12 +138,11 @@ def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
             assert time.monotonic() < deadline, "no checkpoint appeared"
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
+        assert process.wait(timeout=60) == 130
     finally:
         process.kill()
-    assert process.returncode == 130
-    assert "interrupted; the same command goes on from here" in complaint
-    assert "Traceback" not in complaint
+    assert "interrupted; the same command goes on from here" in process.output
+    assert "Traceback" not in process.output
     assert not command.records()
     assert not command.leftovers()
 
@@ -173,11 +176,8 @@ def test_two_nodes_give_what_one_process_gives(command):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    words = command.words(*longer, "trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2")
-    nodes = [
-        subprocess.Popen(words, env={**command.environment, **place, "NODE_RANK": str(rank)}, cwd=command.folder)
-        for rank in (0, 1)
-    ]
+    words = (*longer, "trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2")
+    nodes = [command.start(*words, **place, NODE_RANK=str(rank)) for rank in (0, 1)]
     try:
         assert [node.wait(timeout=240) for node in nodes] == [0, 0]
     finally:
@@ -317,7 +317,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("words", "message"), MISTAKES.items())
 def test_a_mistake_is_answered_in_one_sentence_without_torch(command, words, message):
     command.environment["PYTHONPROFILEIMPORTTIME"] = "1"
-    text = command(*words.split(), code=2)
+    text = command.cold(*words.split(), code=2)
     said = [line for line in text.splitlines() if line.startswith("error: ")]
     assert len(said) == 1
     assert message in said[0]
@@ -407,11 +407,7 @@ def test_help_names_every_choice(command):
 
 
 def test_shell_completion_is_hydras(command):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), "-sc", "install=bash"], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0
-    assert "complete " in done.stdout
+    assert "complete " in command.cold("-sc", "install=bash")
 
 
 def _gpu() -> bool:

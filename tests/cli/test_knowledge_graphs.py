@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -56,13 +55,7 @@ def test_two_processes_give_what_one_gives(command, data):
 
 def test_a_killed_run_goes_on_with_the_same_numbers(command, data, tmp_path):
     longer = (*SMALL, data, "model.epochs=100", "model.positions=null", "checkpoint_seconds=0.01")
-    process = subprocess.Popen(
-        command.words(*longer),
-        env=command.environment,
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = command.start(*longer)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/fits/*/episode-0-[2-9].ckpt")):  # a later position of the window
         assert process.poll() is None, "the run ended before it could be killed"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 from extract import ROOT, files_of, write_files
+
+from tests import warm
 
 pytestmark = pytest.mark.slow
 
@@ -27,11 +27,7 @@ class Plugins:
 
     def python(self, *words: str, code: int = 0) -> str:
         """Run Python at the root of the project; returns all that was printed."""
-        done = subprocess.run(
-            [sys.executable, *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return warm.run(words, self.environment, ROOT, code)
 
     def run(self, *overrides: str) -> list[dict]:
         """A run or a sweep; returns its records, told apart by what was typed."""

@@ -17,13 +17,13 @@ AGAIN = "make it again with: python scripts/make_tables.py --no-run"
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory):
+def plan(tmp_path_factory, composer):
     """All tables, and nothing in the spool."""
     with pytest.MonkeyPatch.context() as patch:
         # What a user has at home must not show in a table.
         for name in ("DYNBENCH_DATA", "DYNBENCH_PLUGINS"):
             patch.delenv(name, raising=False)
-        return prepare((), "quick", Store(RESULTS, tmp_path_factory.mktemp("runs")))
+        return prepare((), "quick", Store(RESULTS, tmp_path_factory.mktemp("runs")), composer=composer)
 
 
 def test_every_committed_table_equals_a_fresh_one(plan):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +11,7 @@ import pytest
 
 from dynbench.errors import ConfigError
 from dynbench.reporting.launching import launch, waves
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,10 +44,6 @@ def test_one_command_makes_a_table(tmp_path, launcher):
     own = {"DYNBENCH_PLUGINS": str(tmp_path / "plugin"), "DYNBENCH_CACHE": str(tmp_path / "cache")}
     environment = {**os.environ, **own, "PYTHONPATH": str(ROOT)}
     words = ["tables", "--tables", "mine_small", "--launcher", launcher, "--results-dir", "results"]
-    done = subprocess.run(
-        [sys.executable, "-m", "dynbench", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "runs: 4 finished, 0 failed" in done.stdout
+    assert "runs: 4 finished, 0 failed" in warm.run(["-m", "dynbench", *words], environment, tmp_path)
     with (tmp_path / "results" / "tables" / "mine_small.csv").open(newline="", encoding="utf-8") as file:
         assert [row["n"] for row in csv.DictReader(file)] == ["2", "2"]

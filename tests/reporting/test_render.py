@@ -201,9 +201,9 @@ def test_numbers():
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, composer):
     folder = tmp_path_factory.mktemp("results")
-    plan = prepare((), "quick", Store(folder, folder))
+    plan = prepare((), "quick", Store(folder, folder), composer=composer)
     return [(table, plan.measure(name)) for name, table in plan.tables.items()]
 
 
@@ -229,9 +229,9 @@ def test_every_published_number_of_the_project_is_printed(project):
                 assert text.replace("±", r"$\pm$").replace("−", "$-$") in found[f"{table.name}.tex"]
 
 
-def test_rows_fit_on_a_screen():
+def test_rows_fit_on_a_screen(composer):
     """With what is measured today."""
-    plan = prepare((), "quick", Store("results"))
+    plan = prepare((), "quick", Store("results"), composer=composer)
     for name, table in plan.tables.items():
         for block in blocks(markdown(lay_out(table, plan.measure(name))).split("## Runs")[0]):
             rows = [[part.strip() for part in line.strip("|").split(" | ")] for line in visible(block).splitlines()]

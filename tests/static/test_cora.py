@@ -16,7 +16,7 @@ from dynbench.models.static.dglfrm import DGLFRM
 from dynbench.protocols.static_links import StaticLinks
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hidden_links_of_cora():
     folders = [Path(part) for part in os.environ.get("DYNBENCH_DATA", "").split(os.pathsep) if part]
     if not any((folder / "planetoid_cora").is_dir() for folder in folders):
