@@ -13,6 +13,7 @@ import torch
 from dynbench.config import compose
 from dynbench.config.source import read_class
 from dynbench.data import Locations, cards
+from dynbench.reporting.composer import Composer
 
 torch.set_num_threads(1)
 
@@ -50,6 +51,12 @@ def real_graph(tmp_path_factory):
         return loaded
 
     return graph
+
+
+@pytest.fixture(scope="session")
+def composer() -> Composer:
+    """Composes what is the project's own once for all tests that ask for many configurations."""
+    return Composer()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import torch
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent.nlsm import NLSM
 from dynbench.protocols.pairs import PairSplitter
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,11 +107,8 @@ def test_drawn_graphs_have_the_size_asked_for(bench):
 @pytest.mark.slow
 def test_it_runs_and_writes_what_it_prints(tmp_path):
     path = tmp_path / "bench.json"
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "bench.py"), "--smoke", "--threads", "1", "--json", str(path)],
-        capture_output=True, text=True, check=False, env={**os.environ, "DYNBENCH_CACHE": str(tmp_path / "cache")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    words = ["scripts/bench.py", "--smoke", "--threads", "1", "--json", str(path)]
+    said = warm.run(words, {**os.environ, "DYNBENCH_CACHE": str(tmp_path / "cache")}, ROOT)
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["environment"]["threads"] == "1"
     rows = {(row["group"].split(":")[0], row["what"]): row for row in content["rows"]}
@@ -123,7 +119,7 @@ def test_it_runs_and_writes_what_it_prints(tmp_path):
         "from start to end",
     }
     for row in content["rows"]:
-        assert f"{row['what']} ({row['unit']})" in done.stdout
+        assert f"{row['what']} ({row['unit']})" in said
     steps = rows["NLSM on tiny", "fit steps"]
     assert steps["ratio"] == pytest.approx(steps["package"] / steps["reference"])
     assert rows["run.py model=nlsm data=nlsm_process budget=smoke", "peak memory"]["package"] > 100

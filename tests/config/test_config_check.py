@@ -253,17 +253,17 @@ def test_a_budget_of_another_name():
 
 
 @pytest.mark.parametrize("model", choices("model"))
-def test_quick_changes_the_amount_of_work_only(model):
-    quick, paper = (resolved(compose([f"model={model}", f"budget={name}"]))["model"] for name in ("quick", "paper"))
+def test_quick_changes_the_amount_of_work_only(model, composer):
+    quick, paper = (composer.values([f"model={model}", f"budget={name}"])["model"] for name in ("quick", "paper"))
     work = read_class(quick["_target_"]).attributes.get("work", frozenset())
     assert {key for key in quick if quick[key] != paper[key]} <= work
 
 
-def test_values_of_every_budget_have_the_right_types():
+def test_values_of_every_budget_have_the_right_types(composer):
     for model in choices("model"):
         if any("budgeted" in str(value) for value in read_choice("model", model).values()):
             for budget in BUDGETS:
-                check_group("model", resolved(compose([f"model={model}", f"budget={budget}"]))["model"])
+                check_group("model", composer.values([f"model={model}", f"budget={budget}"])["model"])
 
 
 # ---- plug-ins ---------------------------------------------------------------------------------------------

@@ -17,13 +17,6 @@ from dynbench.reporting.make import prepare
 from dynbench.reporting.results import Cell
 from dynbench.reporting.table import Table
 
-
-@pytest.fixture(scope="session")
-def composer() -> Composer:
-    """Composes the project's cells once for all tests that plan them."""
-    return Composer()
-
-
 CLASSES = """
 class Scorer:
     answers = frozenset({"score"})
