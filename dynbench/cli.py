@@ -178,7 +178,7 @@ def play_member(config: DictConfig) -> float | None:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from dynbench.comparing.matrix import validation_score
+    from dynbench.comparing.searching import no_score, require_validation, validation_score
     from dynbench.config import schema
     from dynbench.config.check import check
     from dynbench.config.compose import enable_plugins
@@ -189,6 +189,8 @@ def play_member(config: DictConfig) -> float | None:
     enable_plugins()
     try:
         values = check(config)
+        if searches:
+            require_validation(values)
         if values["trainer"]["devices"] * values["trainer"].get("num_nodes", 1) > 1:
             _in_own_process(words)
             from dynbench.records import Store, identify
@@ -198,10 +200,7 @@ def play_member(config: DictConfig) -> float | None:
             record = _play(values, words)
         score = None if record is None else validation_score(record.metrics)
         if searches and score is None:
-            raise RunError(
-                f"protocol={values['protocol']['name']} measures nothing on validation, and a search must not look at "
-                "the test; protocols that do: single_step_dysat, static_links, temporal_events, temporal_split"
-            )
+            raise RunError(no_score(values))
         return score
     except DynbenchError as error:
         reason = str(error)

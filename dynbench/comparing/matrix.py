@@ -13,14 +13,6 @@ from dynbench.records import Record
 
 # Metrics of which less is better.
 LOWER = frozenset({"calibration_error", "cross_sectional", "longitudinal", "cross_sectional_max", "longitudinal_max"})
-# Of several validation metrics the one that selects comes first.
-_VALIDATION = ("validation_ap", "validation_macro_auc", "val_ap")
-
-
-def validation_score(metrics: Mapping[str, float]) -> float | None:
-    """What a search over settings may look at: the run's score on validation, ``None`` where the protocol has none."""
-    names = [*_VALIDATION, *(name for name in metrics if name.startswith(("validation_", "val_")))]
-    return next((metrics[name] for name in names if name in metrics), None)
 
 
 @dataclass(frozen=True)

@@ -88,15 +88,31 @@ def enable_plugins() -> list[str]:
     """Make plug-in modules importable; return the Hydra override that makes their YAML files known.
 
     Raises:
-        ConfigError: If a folder does not exist, or a file in it has the name of an installed module.
+        ConfigError: If a folder does not exist, or a file in it has the name of an installed module or of a choice that
+            dynbench itself has.
     """
     folders = plugin_folders()
     for folder in folders:
         _refuse_shadows(folder, tuple(sorted(path.stem for path in folder.glob("*.py"))))
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    paths = ",".join(f"file://{folder / 'conf'}" for folder in homes() if (folder / "conf").is_dir())
+    catalogues = [folder / "conf" for folder in homes() if (folder / "conf").is_dir()]
+    for catalogue in catalogues:
+        _refuse_doubles(catalogue)
+    paths = ",".join(f"file://{catalogue}" for catalogue in catalogues)
     return [f"hydra.searchpath=[{paths}]"] if paths else []
+
+
+def _refuse_doubles(catalogue: Path) -> None:
+    """A choice has one file: of two with one name Hydra composes dynbench's own, and the other would do nothing.
+
+    Raises:
+        ConfigError: Naming the file.
+    """
+    for path in sorted(catalogue.glob("*/*.yaml")):
+        if (CONF / path.parent.name / path.name).is_file():
+            choice = f"{path.parent.name}={path.stem}"
+            raise ConfigError(f"'{path}' has the name of a choice that dynbench has itself, {choice}; rename it")
 
 
 @cache

@@ -132,10 +132,14 @@ class RankMetrics(BlockMetric):
         filters: What else is known to be true, by the name of the filter; such candidates are left out.
         num_relations: Relations of the graph; from there on a query's relation is an inverse one.
         ties: How tied candidates share places.
+        brief: Whether the overall metrics are those of all queries only: no shares of ties, nothing by side.
     """
 
-    def __init__(self, filters: Mapping[str, FactIndex], num_relations: int = 1, ties: Ties = "realistic"):
+    def __init__(
+        self, filters: Mapping[str, FactIndex], num_relations: int = 1, ties: Ties = "realistic", brief: bool = False
+    ):
         super().__init__("rows")
+        self.brief = brief
         self._known, self.num_relations = dict(filters), num_relations
         self.filters, self.ties = ("raw", *filters), ties
 
@@ -166,6 +170,8 @@ class RankMetrics(BlockMetric):
         if not len(table):
             raise RunError("no query was asked; the test part of the data is empty")
         result = self._metrics(table)
+        if self.brief:
+            return result
         for name, counts in zip(self.filters, self._counts(table), strict=True):
             result[f"{name}_ties"] = float((counts[:, 1] > 1).double().mean())
             reciprocal, odds = (part.mean(0).tolist() for part in expected(counts))

@@ -25,7 +25,8 @@ class Protocol(ABC):
             or the ``"labels"`` of its nodes. Each has an invariant of its own that every model is tested for.
         learning: The plan of learning. Protocols that share the word hand out the same parts to learn from, in the same
             order, so that one fit serves them all; empty for a plan of the protocol's own.
-        validates: Whether its episodes offer a validation exam.
+        validates: Whether its episodes offer a validation exam, whose score a search over settings may look at.
+        unvalidated: Why they do not, where they do not.
         several: Whether it asks about datasets of several graphs, too.
         context_settings: Settings that change what is known when questions are asked, and not what is learnt from.
         validation_settings: Settings that change what a model is selected by.
@@ -41,6 +42,7 @@ class Protocol(ABC):
     withholds: ClassVar[Literal["future", "pairs", "labels"]] = "future"
     learning: ClassVar[str] = ""
     validates: ClassVar[bool] = False
+    unvalidated: ClassVar[str] = ""
     several: ClassVar[bool] = False
     context_settings: ClassVar[frozenset[str]] = frozenset()
     validation_settings: ClassVar[frozenset[str]] = frozenset()

@@ -68,6 +68,7 @@ class CrossDomain(Protocol):
     version = 1
     asks = "score"
     view = "events"
+    unvalidated = "no part of a network that is asked about is for choosing"
     withholds = "future"
     several = True
     context_settings = frozenset({"contexts", "context_length", "draws"})

@@ -22,6 +22,7 @@ class Embeddings(Protocol):
     version = 1
     asks = "embed"
     view = "snapshots"
+    unvalidated = "it measures nothing at all"
     withholds = "labels"
     learning = "all_snapshots"
 

@@ -27,6 +27,7 @@ class EventStatistics(Protocol):
     version = 1
     asks = None
     view = "events"
+    unvalidated = "it asks no model"
     seeds = frozenset()
 
     def __init__(self) -> None:

@@ -29,6 +29,7 @@ class MultiStep(Protocol):
     version = 1
     asks = "score"
     view = "snapshots"
+    unvalidated = "what is not learnt from is the test"
     exam_settings = frozenset({"self_loops", "split_seed"})
     seeds = frozenset({"split_seed"})
 

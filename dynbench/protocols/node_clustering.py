@@ -42,6 +42,7 @@ class NodeClustering(Protocol):
     version = 1
     asks = "embed"
     view = "snapshots"
+    unvalidated = "all labels are for the test"
     withholds = "labels"
     learning = "all_snapshots"
     exam_settings = frozenset({"times", "nodes", "clusters", "starts", "kmeans_seed"})

@@ -41,6 +41,7 @@ class SingleStep(Protocol):
     version = 1
     asks = "score"
     view = "snapshots"
+    unvalidated = "every snapshot but the first is one of the test"
     learning = "single_step"
     exam_settings = frozenset({"pairs", "self_loops", "links", "negatives", "split_seed"})
     seeds = frozenset({"split_seed"})
@@ -104,6 +105,7 @@ class SingleStepClassifier(SingleStep):
     version = 2
     asks = "embed"
     validates = True
+    unvalidated = ""
     validation_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
     exam_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
 
@@ -164,6 +166,7 @@ class AllPairs(Protocol):
     version = 1
     asks = "score"
     view = "snapshots"
+    unvalidated = "every snapshot but the first is one of the test"
     learning = "single_step"
     exam_settings = frozenset({"known_nodes_only"})
     seeds = frozenset()

@@ -24,6 +24,7 @@ class Stability(Protocol):
     version = 1
     asks = "embed"
     view = "snapshots"
+    unvalidated = "all labels are for the test"
     withholds = "labels"
     learning = "all_snapshots"
     seeds = frozenset()

@@ -22,6 +22,7 @@ class Statistics(Protocol):
     version = 1
     asks = None
     view = "snapshots"
+    unvalidated = "it asks no model"
     seeds = frozenset()
 
     def __init__(self, *, links: Literal["per_step", "overall", "events"] = "per_step"):

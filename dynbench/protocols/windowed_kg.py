@@ -29,8 +29,9 @@ class WindowedKG(Protocol):
     do at the time asked about.
 
     A model learns from the train part and may be selected on questions about the validation part, asked with the train
-    part known. How it forgets (NLSM's window of five snapshots, say) is a setting of the model; what it may know when
-    the test steps are asked about is said here.
+    part known; how it answers them is told as ``validation_raw_mrr``, unless it has learnt from that part, too. How it
+    forgets (NLSM's window of five snapshots, say) is a setting of the model; what it may know when the test steps are
+    asked about is said here.
 
     Args:
         history: What is known when the test steps are asked about: the train part (``multi_step_train``), also the
@@ -88,10 +89,11 @@ class WindowedKG(Protocol):
         train = graph.before(valid)
         known = train if self.history == "multi_step_train" else graph.before(test)
         sampled = self.sampled(graph.between(valid, test), seed)
-        raw = partial(RankMetrics, {}, graph.num_relations)
-        validation = Exam("", lambda: sampled, raw, context=train, select=("raw_mrr",)) if sampled else None
+        raw = partial(RankMetrics, {}, graph.num_relations, brief=True)
+        # Named, so that it is measured for every model: settings can be chosen by it and by nothing else.
+        chosen_by = Exam("validation", lambda: sampled, raw, context=train, select=("raw_mrr",)) if sampled else None
         exam = Exam("", lambda: blocks, metric)
-        yield Episode(f"{len(blocks)} steps ahead", {"": train}, known, [exam], validation)
+        yield Episode(f"{len(blocks)} steps ahead", {"": train}, known, [exam], chosen_by)
 
     def parts_of(self, graph: TemporalGraph) -> tuple[int, int]:
         """First steps of the validation and the test part; for data without parts the last quarter, halved."""

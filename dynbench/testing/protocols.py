@@ -10,6 +10,7 @@ import torch
 from hydra.utils import get_class
 from torch import Tensor
 
+from dynbench.comparing.searching import validation_score
 from dynbench.config.check import asked
 from dynbench.config.compose import read_choice
 from dynbench.contract import Block, Episode, Exam, Queries
@@ -43,7 +44,7 @@ def check_stated(protocol: str) -> None:
     require(kind.view in ("snapshots", "events"), f"{protocol} wants a view '{kind.view}', which no dataset has")
     require(kind.withholds in ("future", "pairs", "labels"), f"{protocol} withholds '{kind.withholds}'")
     require(type(kind.version) is int and kind.version >= 1, f"{protocol} has no version")
-    for name in ("learning", "validates", *SETTINGS):
+    for name in ("learning", "validates", "unvalidated", *SETTINGS):
         found = stated.attributes.get(name, getattr(Protocol, name))
         require(found == getattr(kind, name), f"'{name}' of {protocol} is not written as a literal")
     for name in SETTINGS:
@@ -215,4 +216,17 @@ def check_chance(protocol: str, directed: bool = False) -> None:
         )
 
 
-PROTOCOL_CHECKS = (check_episodes, check_questions, check_same_pairs, check_chance)
+def check_validation(protocol: str, directed: bool = False) -> None:
+    """A run returns a finite score on validation where the protocol declares one, and nowhere else."""
+    inner = make("protocol", protocol)
+    if inner.asks is None:
+        raise NotApplicable(f"{protocol} asks nothing")
+    loop = tell(ConstantModel(), inner, graph_for(inner, directed))
+    score = validation_score(loop.results()[0])
+    require(
+        (score is not None) == inner.validates, f"'validates' of {protocol} is {inner.validates}, its score {score}"
+    )
+    require(score is None or np.isfinite(score), f"the score of {protocol} on validation is {score}")
+
+
+PROTOCOL_CHECKS = (check_episodes, check_questions, check_same_pairs, check_chance, check_validation)

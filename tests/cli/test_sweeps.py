@@ -34,5 +34,12 @@ def test_optuna_maximises_the_validation_score(command):
     text = command(*search, *tiny, "protocol=temporal_split", "model=gae", rate)
     best = float(re.search(r"Best value: ([\d.]+)", text)[1])
     assert best == max(record["metrics"]["val_ap"] for record in command.records())
-    text = command(*search, *TINY, "model=nlsm", rate, code=1)
-    assert "measures nothing on validation, and a search must not look at the test" in text
+
+
+def test_a_search_without_validation_is_refused_before_it_runs(command):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    search = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1")
+    text = command(*search, *TINY, "model=bas", "seed=choice(0,1)", code=1)
+    assert "measures nothing on validation (every snapshot but the first is one of the test), and a search" in text
+    assert re.search(r"protocols that do: single_step_dysat, .*\bwindowed_kg$", text, re.MULTILINE)
+    assert command.records() == []

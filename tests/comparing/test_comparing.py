@@ -10,7 +10,8 @@ import pytest
 
 from dynbench.comparing import ranks, tables
 from dynbench.comparing.command import main
-from dynbench.comparing.matrix import Matrix, build, validation_score
+from dynbench.comparing.matrix import Matrix, build
+from dynbench.comparing.searching import validation_score
 from dynbench.comparing.sweep import begin, finished, note, table
 from dynbench.errors import ConfigError
 from dynbench.records import Record, Store

@@ -306,6 +306,17 @@ def test_a_plug_in_does_not_shadow_an_installed_module(name, monkeypatch, tmp_pa
     assert str(tmp_path) not in sys.path
 
 
+@pytest.mark.parametrize("choice", ["model/nlsm", "logger/csv", "experiment/nlsm_enron"])
+def test_a_plug_in_does_not_take_the_name_of_a_choice(choice, monkeypatch, tmp_path):
+    path = tmp_path / "conf" / f"{choice}.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# another one of that name\n", encoding="utf-8")
+    monkeypatch.setenv("DYNBENCH_PLUGINS", str(tmp_path))
+    said = f"'{path}' has the name of a choice that dynbench has itself, {choice.replace('/', '=')}; rename it"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        compose(["model=bas"])
+
+
 def test_a_plug_in_folder_may_be_on_the_path_already(monkeypatch, tmp_path):
     (tmp_path / "my_own_model.py").write_text("")
     monkeypatch.setenv("DYNBENCH_PLUGINS", str(tmp_path))

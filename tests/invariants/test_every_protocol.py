@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dynbench.config.compose import choices
+from dynbench.config.compose import choices, read_choice
+from dynbench.config.source import read_class
 from dynbench.testing import PROTOCOL_CHECKS, NotApplicable, check_settings, check_stated
 
 
@@ -22,3 +23,9 @@ def test_contract(check, protocol, directed):
 def test_alone(protocol):
     check_settings("protocol", protocol)
     check_stated(protocol)
+
+
+@pytest.mark.parametrize("protocol", choices("protocol"))
+def test_a_protocol_without_validation_says_why(protocol):
+    declared = read_class(read_choice("protocol", protocol)["_target_"]).attributes
+    assert bool(declared.get("unvalidated")) != bool(declared.get("validates"))

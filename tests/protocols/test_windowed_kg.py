@@ -200,3 +200,25 @@ def test_data_without_parts_and_data_too_short(tmp_path):
     short = dataclasses.replace(graph.before(2), num_steps=2)
     with pytest.raises(DataError, match="2 steps leave no history"):
         list(WindowedKG().episodes(short, 0))
+
+
+@pytest.mark.parametrize(("history", "scored"), [("multi_step_train", True), ("multi_step", False)])
+def test_validation_is_measured_unless_it_was_learnt_from(history, scored, tmp_path):
+    """A search over settings may look at validation facts, but not at those that a model has seen the answers of."""
+    graph = facts()
+    story = told(Recurrency(), WindowedKG(history=history, validation_queries=10_000), graph, tmp_path / "run")
+    found = {name: value for name, value in story.results()[0].items() if name.startswith("validation_")}
+    assert set(found) == (
+        {f"validation_raw_{name}" for name in ("mrr", "hits@1", "hits@3", "hits@10")} if scored else set()
+    )
+    if scored:
+        again = Recurrency()
+        again.fit(graph.before(6), None, Trainer())
+        again.condition(graph.before(6))
+        (episode,) = WindowedKG(validation_queries=10_000).episodes(graph, 0)
+        places = []
+        for block in validation_of(episode):
+            scores, answers = again.rank(block.queries), block.answers[:, None]
+            own = scores.gather(1, answers)
+            places += ((scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2).tolist()
+        assert found["validation_raw_mrr"] == pytest.approx(sum(1 / place for place in places) / len(places))
