@@ -33,10 +33,12 @@ def require_validation(values: Mapping[str, Any]) -> None:
 
 def no_score(values: Mapping[str, Any]) -> str:
     """Why a run under a protocol that validates came out without a score on validation."""
-    model = read_class(values["model"]["_target_"])
+    model, protocol = (read_class(values[group]["_target_"]) for group in ("model", "protocol"))
     if model.attributes.get("learns", "train") == "context":
         known = f"model={values['model']['name']} learns from all that is known, its validation part included"
-        return _refusal(values, known)
+        keys = sorted(protocol.attributes.get("context_settings", frozenset()))
+        by = f"; see {', '.join(f'protocol.{key}' for key in keys)}" if keys else ""
+        return _refusal(values, known + by)
     return _refusal(values, "its settings leave nothing for it")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dynbench.config.callbacks import check_callbacks
 from dynbench.config.compose import choices, read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.config.source import ClassSource, read_class
@@ -72,6 +73,8 @@ def check_general(values: dict[str, Any]) -> None:
     for key, value in values.items():
         if key in GENERAL and (complaint := GENERAL[key].complaint(value)):
             raise ConfigError(f"{key} {complaint}")
+        if key == "callbacks":
+            raise ConfigError("a file in conf/callbacks begins with '# @package trainer.callbacks'")
         if key not in GENERAL and key not in (*GROUPS, *_NAMED):
             raise ConfigError(f"there is no setting '{key}'{_hint(key, [*GENERAL, *GROUPS, *_NAMED])}")
     for group, known in _NAMED.items():
@@ -117,6 +120,8 @@ def check_group(group: str, values: dict[str, Any]) -> None:
         complaint = parameters[key].complaint(value)
         if complaint:
             raise ConfigError(f"{group}.{key} {complaint}")
+    if group == "trainer" and values.get("callbacks"):
+        check_callbacks(values["callbacks"])
     for key in _OF_CARDS if group == "data" and values["name"] in choices("data") else ():
         known = read_choice("data", values["name"]).get(key) or {}
         for inner in set(values.get(key) or {}) - set(known):

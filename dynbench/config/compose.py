@@ -30,6 +30,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if (folder / "config.yaml").is_file())
 PLUGINS = "DYNBENCH_PLUGINS"
 ENTRY_POINTS = "dynbench.plugins"
+# Groups of which several files may be chosen at once: logger=[csv,tensorboard].
+_SEVERAL = ("logger", "callbacks")
 # Below where one stands: datasets that were imported, each a folder with its card under conf/data/.
 DATASETS = "datasets"
 
@@ -179,7 +181,8 @@ def parse(words: Sequence[str], sweep: bool = False) -> list[Override]:
             )
         if override.type == OverrideType.CHANGE and (group := override.key_or_group) in groups:
             own = override.value()
-            plain = map(str, own) if group == "logger" and isinstance(own, list) else [override.get_value_string()]
+            listed = group in _SEVERAL and isinstance(own, list)
+            plain = map(str, own) if listed else [override.get_value_string()]
             names = override.sweep_string_iterator() if several else plain
             for name in names:
                 if name not in choices(group):

@@ -45,7 +45,9 @@ def unknown_key(key: str, overrides: Sequence[str]) -> str:
 def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
     if not parent:
         return [*default_choices(), *GENERAL]
-    group = parent.split(".")[0]
+    group, *inner = parent.split(".")
+    if inner[:1] == ["callbacks"]:
+        return _keys_of_callback(inner[1:])
     chosen = {**default_choices(), **dict(part.split("=", 1) for part in overrides if "=" in part)}.get(group) or ""
     known: dict[str, None] = {}
     for name in chosen.split(","):
@@ -57,6 +59,13 @@ def _known_keys(parent: str, overrides: Sequence[str]) -> list[str]:
         except (ConfigError, KeyError):
             continue
     return list(known)
+
+
+def _keys_of_callback(names: Sequence[str]) -> list[str]:
+    """The settings of a callback of the catalogue, or the names of all of them."""
+    if not names or names[0] not in choices("callbacks"):
+        return choices("callbacks")
+    return [key for key in read_choice("callbacks", names[0])[names[0]] if key[0] != "_"]
 
 
 def _innermost(error: BaseException | None) -> str:

@@ -18,6 +18,7 @@ _GROUPS = {
     "trainer": "the devices",
     "optimizer": "another optimiser than the model's own",
     "scheduler": "how the learning rate goes on over a fit",
+    "callbacks": "what watches a fit, or has a hand in it",
     "logger": "training curves",
     "experiment": "runs as they were published",
     "debug": "one step, NaN, time",

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class ClassSource:
         parameters: Constructor parameters by name.
         attributes: Class attributes whose values are literals, inherited ones included.
         methods: Names of the methods defined by the class or its bases.
+        closed: Whether the constructor takes nothing else than its parameters, as far as can be read.
     """
 
     docstring: str = ""
@@ -94,6 +96,7 @@ class ClassSource:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     methods: frozenset[str] = frozenset()
+    closed: bool = False
 
 
 @cache
@@ -111,6 +114,8 @@ def read_class(target: str) -> ClassSource:
     found = next((node for node in tree.body if getattr(node, "name", None) == name), None)
     if isinstance(found, ast.FunctionDef):
         return ClassSource(ast.get_docstring(found) or "", ast.get_docstring(tree) or "", _parameters(found, tree))
+    if found is None and (origin := _handed_on(name, tree)) is not None:
+        return read_class(origin)
     if not isinstance(found, ast.ClassDef):
         raise ConfigError(f"'{target}' is not found: {module} defines no class '{name}'; check _target_")
     return _describe(found, tree, module)
@@ -120,11 +125,13 @@ def _describe(node: ast.ClassDef, tree: ast.Module, module: str) -> ClassSource:
     parameters: dict[str, Parameter] = {}
     attributes: dict[str, Any] = {}
     methods: set[str] = set()
+    closed = False
     for base in reversed([_base(expression, tree, module) for expression in node.bases]):
         if base is not None:
             parameters.update(base.parameters)
             attributes.update(base.attributes)
             methods |= base.methods
+            closed |= base.closed
     is_dataclass = any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
     for item in node.body:
         if isinstance(item, ast.FunctionDef):
@@ -132,12 +139,23 @@ def _describe(node: ast.ClassDef, tree: ast.Module, module: str) -> ClassSource:
             if item.name == "__init__":
                 # **settings passes the rest on to the base class.
                 parameters = (parameters if item.args.kwarg else {}) | _parameters(item, tree)
+                closed = item.args.kwarg is None
         elif is_dataclass and isinstance(item, ast.AnnAssign):
             parameters[item.target.id] = _parameter(item.annotation, item.value, tree)
         elif isinstance(item, (ast.Assign, ast.AnnAssign)) and item.value is not None:
             attributes.update(_literal_attribute(item))
     docstring, card = ast.get_docstring(node) or "", ast.get_docstring(tree) or ""
-    return ClassSource(docstring, card, parameters, attributes, frozenset(methods))
+    return ClassSource(docstring, card, parameters, attributes, frozenset(methods), closed)
+
+
+def _handed_on(name: str, tree: ast.Module) -> str | None:
+    """Where a package takes a name from that its ``__init__`` only hands on."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return f"{node.module}.{alias.name}"
+    return None
 
 
 def _base(expression: ast.expr, tree: ast.Module, module: str) -> ClassSource | None:
@@ -166,13 +184,24 @@ def _own_module(module: str, target: str) -> ast.Module:
 
 
 def _read_module(module: str, target: str) -> ast.Module:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None:
+    origin = _file_of(module)
+    if origin is None:
         raise ConfigError(f"'{target}' is not found: there is no module '{module}'; check _target_ and PYTHONPATH")
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return ast.parse(Path(origin).read_text(encoding="utf-8"))
+
+
+def _file_of(module: str) -> str | None:
+    """The file of a module. Packages are looked into, not imported: that of Lightning would bring torch."""
+    package, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(package)
+        for name in inner:
+            package = f"{package}.{name}"
+            places = spec.submodule_search_locations if spec is not None else None
+            spec = PathFinder.find_spec(package, list(places)) if places is not None else None
+    except (ImportError, ValueError):
+        return None
+    return spec.origin if spec is not None and spec.has_location else None
 
 
 def _parameters(function: ast.FunctionDef, tree: ast.Module) -> dict[str, Parameter]:

@@ -49,7 +49,11 @@ def start(values: Mapping[str, Any]) -> Trainer:
     Raises:
         DynbenchError: If its devices are not there.
     """
-    trainer: Trainer = build(values["trainer"])
+    # Callbacks have a state: every fit gets its own.
+    callbacks = {
+        name: {**one, "_partial_": True} for name, one in (values["trainer"].get("callbacks") or {}).items() if one
+    }
+    trainer: Trainer = build({**values["trainer"], "callbacks": callbacks or None})
     environment.use_threads(trainer.threads)
     if not trainer.on_gpu:
         memory.limit()

@@ -13,23 +13,22 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
-from tqdm import tqdm
 
 from dynbench.contract import Selector
 from dynbench.engine import ranks
-from dynbench.engine.callbacks import RandomState, log, profiler
+from dynbench.engine.callbacks import RandomState, log, made, profiler
 from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
 from dynbench.engine.optimizers import Kind, Schedule, configure
+from dynbench.engine.progress import Watch
 from dynbench.engine.sweeps import Resumable, Sweeps, random_state, set_random_state
 from dynbench.errors import ConfigError, RunError
 from dynbench.ranges import Count, NonNegative, Positive, Share
@@ -72,6 +71,7 @@ class Trainer(Sweeps):
         weight_decay, momentum: Of an optimiser that replaces the model's own.
         scheduler, warmup: How the rate goes on over a fit, and the share of its steps over which it rises from zero.
         most_steps: Gradient steps of each fit at most, to see whether it works at all; ``None`` for all.
+        callbacks: Makers of Lightning callbacks, by name; each fit gets new ones.
         detect_anomaly, profiler: Whether torch says which operation made a NaN, and Lightning where time goes.
 
     Attributes:
@@ -97,6 +97,7 @@ class Trainer(Sweeps):
         most_steps: Count | None = None,
         detect_anomaly: bool = False,
         profiler: Literal["simple", "advanced"] | None = None,
+        callbacks: dict[str, Callable[[], Callback]] | None = None,
     ):
         gpus = torch.cuda.device_count()
         if accelerator == "gpu" and gpus < devices:
@@ -116,7 +117,7 @@ class Trainer(Sweeps):
             "detect_anomaly": detect_anomaly,
         }
         self._descent, self._most_steps = (optimizer, weight_decay, momentum, scheduler, warmup), most_steps
-        self._profiler = profiler
+        self._profiler, self._more = profiler, dict(callbacks or {})
         # Lightning knows the rank that its own launcher, torchrun or Slurm gave to this process.
         self._ranked = _lightning(**self._options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
         self.is_main = self._ranked.global_rank == 0
@@ -191,8 +192,9 @@ class Trainer(Sweeps):
             callbacks=callbacks,
             log_every_n_steps=self._log_every,
             enable_checkpointing=resume is not None,
-            enable_progress_bar=False,
-            enable_model_summary=False,
+            enable_progress_bar=any(isinstance(one, ProgressBar) for one in callbacks),
+            enable_model_summary=any(isinstance(one, ModelSummary) for one in callbacks),
+            default_root_dir=self._folder,
             use_distributed_sampler=False,
             plugins=[SealedCheckpoints(self._owner)],
             inference_mode=False,
@@ -213,6 +215,8 @@ class Trainer(Sweeps):
         except SystemExit as stopped:
             # Lightning turns Ctrl-C into an exit of its own; let the command line say how to go on.
             raise KeyboardInterrupt if lightning.interrupted else stopped from None
+        except MisconfigurationException as error:
+            raise ConfigError(f"Lightning refuses what is chosen: {str(error).splitlines()[0]}") from error
         finally:
             torch.set_flush_denormal(False)
             vars(module).pop("configure_optimizers", None)
@@ -258,8 +262,11 @@ class Trainer(Sweeps):
 
     def _callbacks(self, steps: int, checkpoint: Path | None, selection: Selection | None) -> list[Callback]:
         offset = self.steps - self._staged_at
-        watch = _Watch(self._name, steps, self._log_every, self._progress, offset, selection)
-        callbacks: list[Callback] = [RandomState(), watch]
+        chosen = made(self._more, self._name, offset, self._log_every)
+        progress = self._progress and not any(isinstance(one, ProgressBar) for one in chosen)
+        epoch = 0 if selection is None else selection.every
+        watch = Watch(self._name, steps, self._log_every, progress, offset, epoch)
+        callbacks: list[Callback] = [RandomState(), watch, *chosen]
         if selection is not None:
             callbacks.append(_Best(self._name, selection, offset, watch.judged))
         if checkpoint is not None:
@@ -280,64 +287,6 @@ def _lightning(**options: Any) -> pl.Trainer:
         return pl.Trainer(**options)
     except (ValueError, MisconfigurationException) as error:
         raise ConfigError(f"Lightning refuses the trainer's settings: {str(error).splitlines()[0]}") from error
-
-
-class _Watch(Callback):
-    """Progress bar, logged loss and the guard against NaN, all at every ``log_every``-th step only.
-
-    Reading a loss waits for the device, and Lightning's own bar and logging cost more than a small model's step. Where
-    a model is judged after every epoch, the bar tells the epoch and how good the model was after the one before.
-    """
-
-    def __init__(
-        self, name: str, steps: int, log_every: int, progress: bool, offset: int, selection: Selection | None
-    ):  # fmt: skip
-        self._name, self._steps, self._every, self._progress, self._offset = name, steps, log_every, progress, offset
-        self._epoch = selection.every if selection is not None else 0
-        self._seen, self._judged, self._loss = 0, "", ""
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._seen = trainer.global_step
-        shown = self._progress and trainer.is_global_zero
-        self._bar = tqdm(
-            total=self._steps, initial=self._seen, desc=self._name, unit="step", leave=False,
-            mininterval=0.2, disable=None if shown else True,
-        )  # fmt: skip
-        self._tell()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, batch_idx) -> None:
-        self._seen += 1
-        self._bar.update()
-        if self._seen % self._every and self._seen != self._steps:
-            return
-        loss = float(outputs["loss"])
-        if loss != loss or loss in (float("inf"), float("-inf")):
-            raise RunError(
-                f"the loss is {loss} at step {self._seen} of {self._name}; lower model.learning_rate, set "
-                "trainer.gradient_clip=1.0, or use trainer.precision=32-true"
-            )
-        self._loss = f"loss {loss:.4g}"
-        self._tell()
-        log(trainer, {f"train/loss/{self._name}": loss}, self._offset + self._seen)
-
-    def judged(self, values: dict[str, float]) -> None:
-        """Tell how good the model was found."""
-        self._judged = ", ".join(f"validation {name} {value:.4f}" for name, value in values.items())
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._epoch:
-            epochs = ceil(self._steps / self._epoch)
-            now = min(self._seen // self._epoch + 1, epochs)
-            self._bar.set_description_str(f"{self._name}, epoch {now}/{epochs}", refresh=False)
-        self._bar.set_postfix_str(", ".join(filter(None, (self._loss, self._judged))), refresh=False)
-
-    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._bar.close()
-
-    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        if hasattr(self, "_bar"):
-            self._bar.close()
 
 
 class _Best(Callback):

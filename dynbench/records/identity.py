@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dynbench.config.callbacks import moving
 from dynbench.config.compose import read_choice
 from dynbench.config.source import UNKNOWN, ClassSource, read_class
 from dynbench.errors import ConfigError
@@ -123,7 +124,7 @@ def differing(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
     A setting that the constructor does not know (any more) configures nothing and is left out.
     """
-    parameters = _source(group, values).parameters
+    parameters, values = _source(group, values).parameters, _without_watchers(values)
     found = {}
     for key in sorted(set(values) & set(parameters) - _PRIVATE - _PLACE):
         value, default = plain(values[key]), parameters[key].default
@@ -135,9 +136,19 @@ def differing(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def identity_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved configuration that a record keeps."""
     return {
-        group: {key: value for key, value in values[group].items() if key not in _PRIVATE - {"_target_", "name"}}
+        group: {
+            key: v for key, v in _without_watchers(values[group]).items() if key not in _PRIVATE - {"_target_", "name"}
+        }
         for group in GROUPS
     }
+
+
+def _without_watchers(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of a group without callbacks that move no number."""
+    if not values.get("callbacks"):
+        return values
+    left = moving(values["callbacks"])
+    return {key: value for key, value in values.items() if key != "callbacks"} | ({"callbacks": left} if left else {})
 
 
 def plain(value: Any) -> Any:

@@ -26,7 +26,7 @@ from dynbench.config.check import resolved
 from dynbench.errors import ConfigError
 
 # Groups whose files set what belongs to others.
-_ELSEWHERE = frozenset({"optimizer", "scheduler", "experiment", "debug"})
+_ELSEWHERE = frozenset({"optimizer", "scheduler", "callbacks", "experiment", "debug"})
 # What an interpolation of a choice's file may refer to: the resolvers of the project, and other groups.
 _RESOLVERS = ("budgeted:", "at_window:", "oc.select:", ".")
 

@@ -52,3 +52,34 @@ def test_a_model_without_training_is_logged_too(command):
     command(*TINY, "model=decayed_count", "logger=csv")
     (path,) = command.folder.glob("runs/*/log/version_0/metrics.csv")
     assert "final/micro_auc" in path.read_text().splitlines()[0]
+
+
+MINE = """
+from pytorch_lightning.callbacks import Callback
+
+
+class Notes(Callback):
+    def __init__(self, file: str):
+        self.file = file
+
+    def on_train_end(self, trainer, module):
+        with open(self.file, "a") as file:
+            file.write(f"{trainer.global_step}\\n")
+"""
+
+
+def test_callbacks_of_the_catalogue_and_ones_own(command, tmp_path):
+    plugins = tmp_path / "plugins"
+    (plugins / "conf/callbacks").mkdir(parents=True)
+    (plugins / "my_notes.py").write_text(MINE)
+    text = f"# @package trainer.callbacks\nnotes:\n  _target_: my_notes.Notes\n  file: {tmp_path}/notes.txt\n"
+    (plugins / "conf/callbacks/notes.yaml").write_text(text)
+    command.environment["DYNBENCH_PLUGINS"] = str(plugins)
+    command(*TINY, "callbacks=[rate,notes]", "logger.log_every=1")
+    (record,) = command.records()
+    assert set(record["config"]["trainer"]["callbacks"]) == {"notes"}
+    assert (tmp_path / "notes.txt").read_text().split() == ["3"] * 3
+    (path,) = command.folder.glob("runs/*/log/version_0/metrics.csv")
+    rows = list(csv.DictReader(path.open(newline="")))
+    rates = [float(row["rate/snapshot 2 of 3"]) for row in rows if row["rate/snapshot 2 of 3"]]
+    assert rates == [record["config"]["model"]["learning_rate"]] * 3

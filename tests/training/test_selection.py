@@ -134,7 +134,7 @@ def test_the_bar_tells_the_epoch_and_the_last_judgement(monkeypatch):
         def close(self):
             told.append(dict(self.said))
 
-    monkeypatch.setattr("dynbench.engine.trainer.tqdm", Bar)
+    monkeypatch.setattr("dynbench.engine.progress.tqdm", Bar)
     fitted([0.25, 0.5, 0.75], epochs=3)
     assert [one["epoch"] for one in told[:12]] == [f"fit, epoch {k}/3" for k in (1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)]
     assert [one["after"] for one in told[3:9:5]] == ["", "validation ap 0.5000"]
