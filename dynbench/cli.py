@@ -119,6 +119,7 @@ def _through_hydra(words: list[str]) -> None:
     """
     import hydra
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from dynbench.comparing.sweep import begin
@@ -127,6 +128,7 @@ def _through_hydra(words: list[str]) -> None:
     from dynbench.config.explain import explain
 
     schema.register()
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     searchpath = [word for word in enable_plugins() if word not in words]
     # Overrides come last: Hydra's parser takes them in one piece only.
     typed = [word for word in words if "=" in word and not word.startswith("-")]
@@ -153,6 +155,19 @@ def _through_hydra(words: list[str]) -> None:
     if _failures:
         print(f"{len(_failures)} of the sweep's runs failed:", *_failures, sep="\n  ", file=sys.stderr)
         sys.exit(RUN_ERROR)
+
+
+def _run_name(*, _root_: DictConfig) -> str:
+    """The name of a configured run; none for one that will be refused, so that no folder is made for it."""
+    from omegaconf import OmegaConf
+
+    from dynbench.config.check import check
+    from dynbench.records import identify
+
+    try:
+        return str(identify(check(OmegaConf.masked_copy(_root_, [key for key in _root_ if key != "hydra"]))))
+    except DynbenchError:
+        return "."
 
 
 def _print_table(name: str, words: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynbench import files, records
+from dynbench import files, journal, records
 from dynbench.config.compose import read_choice
 from dynbench.config.cuts import find_cuts
 from dynbench.config.source import read_class
@@ -80,8 +80,9 @@ def run(values: dict[str, Any], overrides: Sequence[str] = ()) -> Outcome:
                 before = _finished_before(store, identity, values) if waited else None
                 if trainer.agreed(before is not None):
                     return before or _finished_before(store, identity, values)
-                result = session.carry_out(values, str(identity), fit, trainer)
-                return _keep(result, about, identity, path, values)
+                with journal.kept(folder, values, about["overrides"], fit) if trainer.is_main else nullcontext():
+                    result = session.carry_out(values, str(identity), fit, trainer)
+                    return _keep(result, about, identity, path, values)
     except Exception as error:
         if _is_main():
             _write_failure(about, store, error)

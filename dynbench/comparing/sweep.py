@@ -26,7 +26,7 @@ def note(values: Mapping[str, Any], identity: Identity) -> None:
     name = os.environ.get(VARIABLE, "")
     if not name:
         return
-    place = Path(values["work_dir"]) / "sweeps" / f"{name}.txt"
+    place = Path(values["work_dir"]) / "sweeps" / name / "members.txt"
     place.parent.mkdir(parents=True, exist_ok=True)
     path = Store(values["results_dir"], values["work_dir"]).place(identity)
     with place.open("a", encoding="utf-8") as file:
@@ -35,7 +35,7 @@ def note(values: Mapping[str, Any], identity: Identity) -> None:
 
 def finished(name: str, results_dir: str | Path, work_dir: str | Path) -> list[Record]:
     """The records of a sweep's members."""
-    place = Path(work_dir) / "sweeps" / f"{name}.txt"
+    place = Path(work_dir) / "sweeps" / name / "members.txt"
     if not place.is_file():
         return []
     store, found = Store(results_dir, work_dir), []

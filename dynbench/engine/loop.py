@@ -18,6 +18,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from dynbench import journal
 from dynbench.contract import Block, Episode, Exam, Examples, Queries, Selector
 from dynbench.engine.fits import FitStore, Timer
 from dynbench.engine.kept import load_tensors, save_tensors
@@ -82,8 +83,10 @@ class Loop:
             self.trainer.stage(episode.name, f"episode-{number}")
             with self.timer("fit"):
                 self._fit(episode)
+            journal.note("%s: learnt after %d steps", episode.name, self.trainer.steps)
             with self.timer("evaluate"):
                 self._examine(episode)
+            journal.note("%s: asked", episode.name)
             self.done = number + 1
             self._keep()
         if self.done and not self._fitted_until:
