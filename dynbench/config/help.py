@@ -37,6 +37,7 @@ _USAGE = {
     "tables": "the papers' tables, measured beside published",
     "tables --model mine": "the same with a row for a model of yours",
     "figures": "the papers' figures",
+    "figures --curves model=gae,nglp data=uci": "ROC and precision-recall of several models, one picture",
     "report": "one page about all that is measured",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dynbench.errors import DataError
-from dynbench.metrics import links
+from dynbench.metrics import links, steps
 
 # A curve with more points than pixels is thinned.
 _MOST_POINTS = 400
@@ -75,6 +75,41 @@ def points(folds: Mapping[str, Fold], bins: int = 10) -> dict[str, Any]:
         "gain": _gain(test),
     }
     return _plain(result)
+
+
+def over_seeds(folds: Sequence[Fold]) -> dict[str, Any]:
+    """Mean curves of several runs of one model and their spread, as plain lists.
+
+    Runs have thresholds of their own: true positive rates are averaged at equal false positive rates, precisions at
+    equal recalls, where the precision is that of the shortest list which reaches the recall.
+
+    Args:
+        folds: The test fold of each run.
+
+    Returns:
+        ``roc`` and ``precision_recall`` with ``x``, ``mean`` and ``sd`` (the sample's; zeros for one run), and ``auc``
+        and ``ap``, the score of each run.
+    """
+    grid = np.linspace(0, 1, 201)
+    rises, precisions = [], []
+    for fold in folds:
+        roc, found = _roc(fold), _precision_recall(fold)
+        rates, last = np.unique(roc["false_positive_rate"][::-1], return_index=True)
+        rises.append(np.interp(grid, rates, roc["true_positive_rate"][::-1][last]))
+        place = np.searchsorted(found["recall"], grid - 1e-12).clip(max=len(found["recall"]) - 1)
+        precisions.append(found["precision"][place])
+    result = {
+        "roc": {"x": grid, **_mean_and_sd(rises)},
+        "precision_recall": {"x": grid, **_mean_and_sd(precisions)},
+        "auc": np.array([steps.auc(*_tensors(fold)) for fold in folds]),
+        "ap": np.array([steps.average_precision(*_tensors(fold)) for fold in folds]),
+    }
+    return _plain(result)
+
+
+def _mean_and_sd(values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    table = np.stack(values)
+    return {"mean": table.mean(0), "sd": table.std(0, ddof=1) if len(table) > 1 else np.zeros(table.shape[1])}
 
 
 def _decided(validation: Fold, test: Fold) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 A file ``conf/figure/<name>.yaml`` says which runs to draw and, by its ``kind``, with which module: every such module
 has a function ``draw(scores, folder, title, names, formats)``; what a run names under ``settings`` is passed on. A file
 with a ``table`` in place of ``runs`` draws the measured cells of that table. Any other run's figures are drawn from its
-overrides alone: ``--run model=gae data=collegemsg data.window=1d``.
+overrides alone: ``--run model=gae data=collegemsg data.window=1d``. Curves of several models come in one picture:
+``--curves model=gae,nglp data=collegemsg --seeds 0 1 2``; in a file of the kind ``curves`` each run is one of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,9 +20,10 @@ from typing import Any
 
 from dynbench import records
 from dynbench.config.check import resolved
-from dynbench.config.compose import choices, compose, program, read_choice
+from dynbench.config.compose import choices, compose, parse, program, read_choice
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.reporting.make import prepare
+from dynbench.reporting.words import choice_words
 
 KINDS = {
     "link": "dynbench.reporting.link_figures",
@@ -30,6 +33,7 @@ KINDS = {
     "versus": "dynbench.reporting.versus_figures",
     "communities": "dynbench.reporting.community_figures",
     "latent": "dynbench.reporting.latent_figures",
+    "curves": "dynbench.reporting.curve_figures",
 }
 _KEYS = {"kind", "title", "names", "runs", "table", "settings"}
 
@@ -39,7 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figures", nargs="*", default=[], help="names of conf/figure files; all when omitted")
     parser.add_argument("--run", nargs="+", metavar="OVERRIDE", help="draw this run instead, typed as for run.py")
-    parser.add_argument("--kind", choices=sorted(KINDS), default="link", help="which figures of --run (default: link)")
+    parser.add_argument("--curves", nargs="+", metavar="OVERRIDE", help="draw these in one picture: model=gae,nglp …")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="seeds of each curve (default: --seed)")
+    parser.add_argument(
+        "--kind",
+        choices=sorted(KINDS.keys() - {"curves"}),
+        default="link",
+        help="which figures of --run (default: link)",
+    )
     parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
     parser.add_argument("--seed", type=int, default=0, help="seed of the runs that are drawn")
     parser.add_argument("--format", nargs="+", default=["png", "pdf"], help="png, svg, pdf (png pdf)")
@@ -50,12 +61,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.run:
         run = {"name": "-".join(chosen.run).replace("/", "_"), "label": " ".join(chosen.run), "overrides": chosen.run}
         return 0 if _make("runs", {"kind": chosen.kind}, run, chosen) else 1
+    if chosen.curves:
+        try:
+            return 1 if _make_curves("curves", _expanded(chosen.curves), chosen) else 0
+        except DynbenchError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     failed = 0
     for name in chosen.figures or choices("figure"):
         try:
             entries = load(name)
             if "table" in entries:
                 _make_from_table(name, entries, chosen)
+            if entries["kind"] == "curves":
+                failed += _make_curves(name, entries, chosen)
+                continue
             for run in entries.get("runs", ()):
                 failed += not _make(name, entries, run, chosen)
         except DynbenchError as error:
@@ -80,16 +100,8 @@ def load(name: str) -> dict[str, Any]:
 
 def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argparse.Namespace) -> bool:
     """Draw one run; what stands in the way is said, and does not stop the others."""
-    overrides = [*run["overrides"], f"budget={chosen.budget}", f"seed={chosen.seed}"]
     try:
-        identity = records.identify(resolved(compose(overrides)))
-        scores = identity.arrays_path(chosen.work_dir)
-        record = records.Store(chosen.results_dir, chosen.work_dir).find(identity)
-        if not scores.is_file() or record is None or not record.finished:
-            if chosen.no_run:
-                raise ConfigError("not run yet")
-            folders = [f"results_dir={chosen.results_dir}", f"work_dir={chosen.work_dir}"]
-            _run([*overrides, *folders, "progress=false", "force=true"])
+        scores = _scores(run["overrides"], chosen.seed, chosen)
         folder = Path(chosen.results_dir) / "figures" / name / run["name"]
         module = importlib.import_module(KINDS[entries["kind"]])
         title = f"{run['label']} (seed {chosen.seed})"
@@ -99,6 +111,62 @@ def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argpa
     except DynbenchError as error:
         print(f"{name}, {run['name']}: {error}", file=sys.stderr)
         return False
+
+
+def _scores(words: Sequence[str], seed: int, chosen: argparse.Namespace) -> Path:
+    """Where a run keeps what it answered; it is made if there is none.
+
+    Raises:
+        DynbenchError: If it is not there and cannot be made.
+    """
+    overrides = [*words, f"budget={chosen.budget}", f"seed={seed}"]
+    identity = records.identify(resolved(compose(overrides)))
+    scores = identity.arrays_path(chosen.work_dir)
+    record = records.Store(chosen.results_dir, chosen.work_dir).find(identity)
+    if not scores.is_file() or record is None or not record.finished:
+        if chosen.no_run:
+            raise ConfigError("not run yet")
+        folders = [f"results_dir={chosen.results_dir}", f"work_dir={chosen.work_dir}"]
+        _run([*overrides, *folders, "progress=false", "force=true"])
+    return scores
+
+
+def _make_curves(name: str, entries: dict[str, Any], chosen: argparse.Namespace) -> int:
+    """Draw all runs of a figure in one picture; returns how many are missing in it."""
+    seeds = chosen.seeds or entries.get("settings", {}).get("seeds") or [chosen.seed]
+    scores: dict[str, list[Path]] = {}
+    missing = 0
+    for run in entries["runs"]:
+        for seed in seeds:
+            try:
+                scores.setdefault(run["label"], []).append(_scores(run["overrides"], seed, chosen))
+            except DynbenchError as error:
+                print(f"{name}, {run['label']}, seed {seed}: {error}", file=sys.stderr)
+                missing += 1
+    folder = Path(chosen.results_dir) / "figures" / name
+    found = {label: paths for label, paths in scores.items() if paths}
+    module = importlib.import_module(KINDS["curves"])
+    module.draw(found, folder, entries.get("title", ""), entries.get("names"), chosen.format)
+    print(f"{name}: {folder}")
+    return missing
+
+
+def _expanded(words: Sequence[str]) -> dict[str, Any]:
+    """One run for each combination of what is separated by commas, as a figure's file would say it."""
+    parsed = parse(words, sweep=True)
+    several = [override for override in parsed if override.is_sweep_override()]
+    fixed = [override.input_line for override in parsed if override not in several]
+    parts = [[(one.get_key_element(), str(value)) for value in one.sweep_string_iterator()] for one in several]
+    runs = []
+    for combination in itertools.product(*parts):
+        told = [choice_words(key, value) if "." not in key else f"{key.partition('.')[2]} {value}"
+                for key, value in combination]  # fmt: skip
+        model = next((word.split("=", 1)[1] for word in fixed if word.startswith("model=")), "")
+        label = ", ".join(([choice_words("model", model)] if model else []) + told)
+        runs.append({"label": label, "overrides": [*fixed, *(f"{key}={value}" for key, value in combination)]})
+    settings = resolved(compose(runs[0]["overrides"]))
+    title = settings["data"].get("card", {}).get("title") or choice_words("data", settings["data"]["name"])
+    return {"title": title, "runs": runs, "names": {"curves": "-".join(words).replace("/", "_")}}
 
 
 def _make_from_table(name: str, entries: dict[str, Any], chosen: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from dynbench.config.compose import choice_path
 from dynbench.errors import ConfigError
 
 _LONGEST = 44
+_LONGEST_NAME = 32
 
 
 def cut_words(used: Mapping[str, Any], full: Mapping[str, Any]) -> str:
@@ -51,6 +52,17 @@ def metric_words(name: str) -> str:
         return _METRICS[name]
     words = [_METRICS.get(part, part) for part in name.split("_")]
     return " ".join(word.replace("hits@", "Hits@") for word in words)
+
+
+def choice_words(group: str, name: str) -> str:
+    """A choice as its file's title calls it, where that begins with a name: ``GAE``; else its name without ``_``."""
+    try:
+        lines = choice_path(group, name).read_text(encoding="utf-8").splitlines()
+    except ConfigError:
+        lines = []
+    title = next((line for line in lines if line.startswith("# ") and not line.startswith("# @")), "").lstrip("# ")
+    head, colon, _ = title.partition(":")
+    return head if colon and len(head) <= _LONGEST_NAME else name.replace("_", " ")
 
 
 def recipe_words(name: str) -> str:

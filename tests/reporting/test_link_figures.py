@@ -7,8 +7,9 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from dynbench import records
-from dynbench.config.compose import choices
+from dynbench import records, runner
+from dynbench.config.check import check
+from dynbench.config.compose import choices, compose
 from dynbench.contract import Block, Queries
 from dynbench.errors import ConfigError, DataError
 from dynbench.metrics import curves
@@ -132,3 +133,49 @@ def test_figures_of_runs_that_are_missing(tmp_path, capsys):
     code = make_figures.main(["--figures", "nglp_figures", "--no-run", "--results-dir", str(tmp_path)])
     assert code == 1
     assert "nglp_figures, collegemsg: not run yet" in capsys.readouterr().err
+
+
+def test_curves_of_several_seeds(tmp_path):
+    """Against scikit-learn for one run; the mean and the spread of two that lie apart."""
+    draw = np.random.default_rng(4)
+    labels = draw.integers(0, 2, 3000)
+    folds = []
+    for strength in (0.5, 2.0):
+        values = draw.normal(strength * labels, 1)
+        order = np.argsort(-values, kind="stable")
+        folds.append(curves.Fold(values[order], labels[order]))
+    one, both = curves.over_seeds(folds[:1]), curves.over_seeds(folds)
+    false, true, _ = reference.roc_curve(folds[0].labels, folds[0].probabilities)
+    for place in (20, 100, 160):
+        assert one["roc"]["mean"][place] == pytest.approx(np.interp(place / 200, false, true), abs=0.01)
+    precision, recall, _ = reference.precision_recall_curve(folds[0].labels, folds[0].probabilities)
+    for place in (20, 100, 160):
+        best = precision[recall >= place / 200][-1]
+        assert one["precision_recall"]["mean"][place] == pytest.approx(best, abs=0.01)
+    assert one["auc"] == pytest.approx([reference.roc_auc_score(folds[0].labels, folds[0].probabilities)], abs=1e-6)
+    assert not any(one["roc"]["sd"])
+    other = curves.over_seeds(folds[1:])
+    for kind in ("roc", "precision_recall"):
+        pair = np.array([one[kind]["mean"], other[kind]["mean"]])
+        assert both[kind]["mean"] == pytest.approx(pair.mean(0), abs=2e-6)
+        assert both[kind]["sd"] == pytest.approx(np.abs(pair[0] - pair[1]) / 2**0.5, abs=2e-6)
+    assert both["ap"] == one["ap"] + other["ap"]
+    assert one["roc"]["mean"][-1] == other["roc"]["mean"][-1] == 1
+
+
+def test_several_models_in_one_picture(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    monkeypatch.setattr(make_figures, "_run", lambda words: runner.run(check(compose(words))))
+    words = ["model=last_snapshot,decayed_count", "data=nlsm_process", "data.nodes=30", "data.steps=5"]
+    places = ["--results-dir", str(tmp_path), "--work-dir", str(tmp_path / "runs"), "--budget", "smoke"]
+    assert make_figures.main(["--curves", *words, "--seeds", "0", "1", *places]) == 0, capsys.readouterr().err
+    drawn = sorted((tmp_path / "figures" / "curves").iterdir())
+    assert [path.suffix for path in drawn] == [".json", ".pdf", ".png"]
+    data = json.loads(drawn[0].read_text())
+    assert list(data) == ["last snapshot", "decayed count"]
+    for label, own in data.items():
+        kept = [json.loads(path.read_text()) for path in sorted((tmp_path / "runs/records").rglob("*.json"))]
+        found = {r["seed"]: r["metrics"]["micro_auc"] for r in kept if r["model"] == label.replace(" ", "_")}
+        assert own["auc"] == pytest.approx([found[0], found[1]], abs=2e-6)
+    assert make_figures.main(["--curves", "model=bass", *places]) == 2
+    assert "error: model=bass is unknown; did you mean 'bas'?" in capsys.readouterr().err
