@@ -59,6 +59,12 @@ def require_finite(scores: Tensor, step: int) -> None:
         raise RunError(f"{bad} of {len(scores)} scores of step {step} are NaN or infinite; the model has diverged")
 
 
+def all_finite(answer: Tensor) -> bool:
+    """Whether a tensor holds numbers only, told part by part: of a large embedding there should not be two."""
+    parts = answer if answer.dim() > 1 else [answer]
+    return all(bool(torch.isfinite(part).all()) for part in parts)
+
+
 def or_none(value: float) -> float | None:
     """``None`` for NaN, which JSON cannot hold."""
     return None if np.isnan(value) else value

@@ -12,7 +12,7 @@ from torch import Tensor
 from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.errors import RunError
 from dynbench.graph import TemporalGraph
-from dynbench.metrics.base import BlockMetric
+from dynbench.metrics.base import BlockMetric, all_finite
 from dynbench.protocols.base import Protocol
 
 
@@ -54,7 +54,7 @@ class Kept(BlockMetric):
         Raises:
             RunError: If it holds NaN or infinite values.
         """
-        if not bool(torch.isfinite(answer).all()):
+        if not all_finite(answer):
             raise RunError("the embeddings hold NaN or infinite values; the model has diverged")
         self.embeddings.append(answer.float())
         self.labels.append(block.answers)

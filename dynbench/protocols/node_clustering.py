@@ -17,6 +17,7 @@ from torch import Tensor
 from dynbench.contract import Block, Episode, Exam, Queries
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
+from dynbench.metrics.base import all_finite
 from dynbench.metrics.clustering import ClusteringMetrics, JointClusteringMetrics, behaviours
 from dynbench.protocols.base import Protocol
 from dynbench.ranges import Count, Seed
@@ -81,7 +82,7 @@ class NodeClustering(Protocol):
 
     def clusters_of(self, seed: int, block: Block, answer: Tensor) -> Tensor:
         """``(T, N)`` clusters from ``(T, N, D)`` embeddings; -1 where a node has no label."""
-        if not bool(torch.isfinite(answer).all()):
+        if not all_finite(answer):
             raise RunError("the embeddings hold NaN or infinite values; the model has diverged")
         if self.times == "mean":
             answer = answer.mean(dim=0, keepdim=True).expand_as(answer)

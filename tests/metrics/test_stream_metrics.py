@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dynbench.contract import Block, Queries
 from dynbench.errors import RunError
+from dynbench.metrics.base import all_finite
 from dynbench.metrics.streams import ManyMetrics, StreamMetrics
 
 
@@ -149,3 +150,13 @@ def test_a_nan_is_no_first_place():
         ranked([[float("nan"), 1.0]])
     with pytest.raises(RunError, match="no event was asked about"):
         ManyMetrics().compute()
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 4), (0,), (0, 3)])
+def test_all_finite_sees_every_place(shape):
+    assert all_finite(torch.zeros(shape))
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        for place in range(torch.zeros(shape).numel()):
+            answer = torch.zeros(shape)
+            answer.view(-1)[place] = bad
+            assert not all_finite(answer)

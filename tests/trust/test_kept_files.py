@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 import torch
 from test_training import Interruption, Noisy, fit, prepared
@@ -11,6 +12,8 @@ from test_training import Interruption, Noisy, fit, prepared
 from dynbench import files
 from dynbench.engine.kept import load_tensors, save_tensors
 from dynbench.engine.loop import Loop
+from dynbench.records import files as record_files
+from dynbench.records.files import write_arrays
 from tests.trust.conftest import Player, numbers
 
 MODEL = ("model=nlsm", "model.dim=4", "checkpoint_seconds=1e-6")
@@ -116,3 +119,37 @@ def test_a_fit_goes_on_from_the_last_whole_checkpoint(tmp_path, damage, at):
     module = Noisy()
     assert fit(prepared(folder), module).tolist() == expected.tolist()
     assert len(module.batches) == 4 + 5 + 3, "nothing was whole"
+
+
+def test_what_is_sealed_piece_by_piece_is_what_is_sealed_at_once(tmp_path):
+    files.seal(tmp_path / "kept", b"one and two", "me")
+    whole = (tmp_path / "kept").read_bytes()
+    files.seal_as_written(
+        tmp_path / "kept", lambda file: [file.write(part) for part in (b"one ", b"and ", b"two")], "me"
+    )
+    assert (tmp_path / "kept").read_bytes() == whole
+    assert bytes(files.unseal(tmp_path / "kept", "me")) == b"one and two"
+
+
+def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path):
+    files.seal(tmp_path / "kept", b"before")
+
+    def write(file):
+        file.write(b"half")
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        files.seal_as_written(tmp_path / "kept", write)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert bytes(files.unseal(tmp_path / "kept")) == b"before"
+
+
+def test_large_arrays_are_written_as_they_are(tmp_path, monkeypatch):
+    arrays = {"zeros": np.zeros(10_000), "ones": np.ones((2, 3), dtype=np.float32)}
+    small = write_arrays(arrays, tmp_path / "packed.npz").stat().st_size
+    monkeypatch.setattr(record_files, "_LARGE", 1000)
+    large = write_arrays(arrays, tmp_path / "plain.npz").stat().st_size
+    assert small < 10_000 < 80_000 < large
+    for name in ("packed", "plain"):
+        with np.load(tmp_path / f"{name}.npz", allow_pickle=False) as kept:
+            assert all(np.array_equal(kept[key], part) for key, part in arrays.items())
