@@ -96,7 +96,8 @@ def over_seeds(folds: Sequence[Fold]) -> dict[str, Any]:
         roc, found = _roc(fold), _precision_recall(fold)
         rates, last = np.unique(roc["false_positive_rate"][::-1], return_index=True)
         rises.append(np.interp(grid, rates, roc["true_positive_rate"][::-1][last]))
-        place = np.searchsorted(found["recall"], grid - 1e-12).clip(max=len(found["recall"]) - 1)
+        # A list that reaches no link has no precision to speak of.
+        place = np.searchsorted(found["recall"], np.maximum(grid, 2e-12) - 1e-12).clip(max=len(found["recall"]) - 1)
         precisions.append(found["precision"][place])
     result = {
         "roc": {"x": grid, **_mean_and_sd(rises)},

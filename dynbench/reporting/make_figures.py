@@ -146,8 +146,8 @@ def _make_curves(name: str, entries: dict[str, Any], chosen: argparse.Namespace)
     folder = Path(chosen.results_dir) / "figures" / name
     found = {label: paths for label, paths in scores.items() if paths}
     module = importlib.import_module(KINDS["curves"])
-    module.draw(found, folder, entries.get("title", ""), entries.get("names"), chosen.format)
-    print(f"{name}: {folder}")
+    written = module.draw(found, folder, entries.get("title", ""), entries.get("names"), chosen.format)
+    print("written:", *written, sep="\n  ")
     return missing
 
 

@@ -161,6 +161,8 @@ def test_curves_of_several_seeds(tmp_path):
         assert both[kind]["sd"] == pytest.approx(np.abs(pair[0] - pair[1]) / 2**0.5, abs=2e-6)
     assert both["ap"] == one["ap"] + other["ap"]
     assert one["roc"]["mean"][-1] == other["roc"]["mean"][-1] == 1
+    late = curves.over_seeds([curves.Fold(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 0, 1, 1]))])
+    assert late["precision_recall"]["mean"][0] == pytest.approx(1 / 3, abs=1e-6)
 
 
 def test_several_models_in_one_picture(tmp_path, capsys, monkeypatch):
