@@ -54,6 +54,10 @@ class Dataset(ABC):
     def load(self, view: View = "snapshots") -> TemporalGraph:
         """Return the graph as snapshots or as events in continuous time."""
 
+    def bytes_needed(self) -> tuple[int, str]:
+        """Memory at least that making the graph takes, where it follows from settings, and from which ones."""
+        return 0, ""
+
     def provenance(self) -> dict[str, Any]:
         """Where the graph came from: ``source``, ``files`` with SHA-256, and the arguments that shaped it.
 

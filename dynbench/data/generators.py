@@ -43,6 +43,10 @@ class _Generator(Dataset):
         return graph if view == "snapshots" else dataclasses.replace(graph, num_steps=None)
 
     @abstractmethod
+    def bytes_needed(self) -> tuple[int, str]:
+        """What is held for all pairs of nodes while links are drawn."""
+
+    @abstractmethod
     def _draw(self) -> TemporalGraph:
         """The graph as snapshots."""
 
@@ -109,6 +113,10 @@ class DynamicSBM(_Generator):
         """``(T, N, N)`` link probabilities, the graph without its noise."""
         labels = self.labels()
         return np.where(labels[:, :, None] == labels[:, None, :], self.p, self.q)
+
+    def bytes_needed(self) -> tuple[int, str]:
+        """For each pair below the diagonal two numbers, a chance and a draw."""
+        return 16 * self.nodes**2, f"it draws {self.nodes:,} x {self.nodes:,} / 2 pairs; lower data.nodes"
 
     def _draw(self) -> TemporalGraph:
         return self._run(self.run_id)
@@ -242,6 +250,11 @@ class NLSMProcess(_Generator):
         """``(T, N, N)`` link probabilities; the diagonal is 0."""
         self._check()
         return self._probabilities(np.random.RandomState(self.seed))
+
+    def bytes_needed(self) -> tuple[int, str]:
+        """The chances of all pairs at all steps."""
+        pairs = f"{self.steps:,} x {self.nodes:,} x {self.nodes:,} chances"
+        return 8 * self.steps * self.nodes**2, f"it holds {pairs}; lower data.nodes or data.steps"
 
     def _draw(self) -> TemporalGraph:
         self._check()

@@ -61,6 +61,10 @@ class OverlappingBlocks(_Generator):
             z[np.arange(start, stop + self.overlap) % self.nodes, k] = 1
         return z
 
+    def bytes_needed(self) -> tuple[int, str]:
+        """For all pairs a draw and the communities that they share."""
+        return 16 * self.nodes**2, f"it draws {self.nodes:,} x {self.nodes:,} pairs; lower data.nodes"
+
     def _draw(self) -> TemporalGraph:
         z = self.memberships()
         draw = np.random.RandomState(self.seed)

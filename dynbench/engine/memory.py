@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dynbench.data.base import Dataset
 from dynbench.errors import RunError
 from dynbench.graph import TemporalGraph
 
@@ -33,6 +34,19 @@ def require(model: Any, protocol: Any, graph: TemporalGraph, values: Mapping[str
                 f"{group}={values[group]['name']} on data={values['data']['name']} needs about {_size(needed)} of "
                 f"memory, {_size(free)} are free: {because}"
             )
+
+
+def require_for_data(dataset: Dataset) -> None:
+    """Compare what a dataset says it will need to be made with what is free.
+
+    Raises:
+        RunError: Naming the dataset, how much it needs, and the settings that it follows from.
+    """
+    needed, because = dataset.bytes_needed()
+    if needed > (free := available()):
+        raise RunError(
+            f"data={dataset.name} needs at least {_size(needed)} of memory, {_size(free)} are free: {because}"
+        )
 
 
 def available() -> int:

@@ -138,6 +138,7 @@ def load(values: Mapping[str, Any], view: str) -> tuple[TemporalGraph, dict[str,
     where = Locations.from_settings(values["data_dir"], values["cache_dir"], values["offline"], values["progress"])
     takes_where = "where" in read_class(values["data"]["_target_"]).parameters
     dataset = build(values["data"], **({"where": where} if takes_where else {}))
+    memory.require_for_data(dataset)
     graph = dataset.load(view)
     if not len(graph):
         raise DataError(f"dataset '{dataset.name}' has no events left; widen data.span or data.window")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dynbench.config.check import resolved
+from dynbench.config.compose import compose
 from dynbench.data import FileDataset, Locations
-from dynbench.engine import memory
+from dynbench.engine import memory, session
 from dynbench.errors import DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.testing.stage import make
@@ -112,3 +114,11 @@ def test_other_errors_come_through():
 
 def test_what_is_free_is_at_most_what_there_is():
     assert 0 < memory.available() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("name", ["nlsm_process", "synthetic_1", "synthetic_1_runs", "overlapping_blocks"])
+def test_generated_data_are_refused_before_they_are_drawn(monkeypatch, name):
+    values = resolved(compose([f"data={name}", "data.nodes=3000", "model=none", "protocol=statistics"]))
+    monkeypatch.setattr(memory, "available", lambda: 50_000_000)
+    with pytest.raises(RunError, match=rf"data={name} needs at least .* GB of memory, 0.1 GB are free: .*data.nodes"):
+        session.load(values, "snapshots")
