@@ -41,6 +41,9 @@ def end(process: subprocess.Popen) -> None:
 def hold() -> None:
     """In a started process: end when the starter is gone. Does nothing in any other process."""
     if os.environ.get(_VARIABLE):
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # As a shell's background jobs begin. No terminal reaches this process, so it is deaf to nobody else.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         gone = threading.Event()
         # Registered early, so that it comes after what others do at the end. The interrupt may have come where nobody
         # was prepared to end the processes that this one has started.

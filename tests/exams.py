@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dynbench.contract import Block, Episode
+from dynbench.contract import Block, Episode, Exam
+from dynbench.engine.loop import Loop
 
 
 def blocks_of(episode: Episode) -> list[Block]:
@@ -21,3 +22,12 @@ def read(episode: Episode, block: Block, answer: Tensor) -> Tensor:
     """What the main exam measures of an answer."""
     readout = episode.exams[0].readout
     return answer if readout is None else readout(block, answer)
+
+
+class TestsAlone(Loop):
+    """Measures nothing on validation, so that a model is left as it was when the test was over."""
+
+    __test__ = False
+
+    def _measured(self, episode: Episode) -> list[Exam]:
+        return list(episode.exams)

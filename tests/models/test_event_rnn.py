@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from exams import TestsAlone
 
 from dynbench.contract import Queries
 from dynbench.engine.loop import Loop
@@ -158,7 +159,7 @@ def test_scores(name):
 def test_stories(name, training, history, tmp_path):
     """Every history and way of training; parameters come from the train part, vectors from all that is known."""
     model = MODELS[name](**SMALL, training=training)
-    loop = Loop(model, WindowedKG(history=history), Trainer(), tmp_path, resume=False)
+    loop = TestsAlone(model, WindowedKG(history=history), Trainer(), tmp_path, resume=False)
     loop.play(facts(), 0)
     assert len(loop.arrays()["ranks"]) == 2 * len(facts().between(7, 9))
     assert int(model.last_time.max()) == {"multi_step_train": 5, "multi_step": 6, "single_step": 8}[history]

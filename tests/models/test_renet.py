@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 import torch
+from exams import TestsAlone
 
 from dynbench.contract import Queries
-from dynbench.engine.loop import Loop
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError
 from dynbench.graph import TemporalGraph
@@ -228,7 +228,7 @@ def told(graph, folder, history="multi_step", **more):
     """A story from start to end, and its model."""
     folder.mkdir(exist_ok=True)
     model = RENET(**{**SMALL, **more})
-    loop = Loop(model, WindowedKG(history=history), Trainer(), folder, resume=False)
+    loop = TestsAlone(model, WindowedKG(history=history), Trainer(), folder, resume=False)
     loop.play(graph, 0)
     return model, loop
 

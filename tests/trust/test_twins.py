@@ -100,12 +100,13 @@ CHILD = """
 import os, signal, subprocess, sys, time
 from dynbench import lifeline
 lifeline.GRACE = 0.3
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+lifeline.hold()
 if sys.argv[1] == "deaf":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 else:
     lifeline.GRACE = 60
-own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-lifeline.hold()
 print(os.getpid(), own.pid, flush=True)
 try:
     time.sleep(60)
