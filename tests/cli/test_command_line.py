@@ -111,7 +111,7 @@ def test_a_sweep_over_models_sets_what_the_default_model_lacks(command):
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, tmp_path):
-    slow = (*TINY, "model.epochs=300", "checkpoint_seconds=0.1", "progress=false")
+    slow = (*TINY, "model.epochs=150", "checkpoint_seconds=0.1", "progress=false")
     process = command.start(*slow)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/fits/*/episode-1*.ckpt")):
@@ -191,6 +191,7 @@ def test_two_nodes_give_what_one_process_gives(command):
     assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-3)
 
 
+@pytest.mark.long
 def test_processes_that_torchrun_started_wait_for_a_twin_together(command):
     """Two commands that learn the same, each of two processes: one learns, all four go on with its fit."""
     longer = (*TINY, "trainer=ddp_cpu", "model.epochs=20")

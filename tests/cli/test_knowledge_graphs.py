@@ -54,7 +54,7 @@ def test_two_processes_give_what_one_gives(command, data):
 
 
 def test_a_killed_run_goes_on_with_the_same_numbers(command, data, tmp_path):
-    longer = (*SMALL, data, "model.epochs=100", "model.positions=null", "checkpoint_seconds=0.01")
+    longer = (*SMALL, data, "model.epochs=50", "model.positions=null", "checkpoint_seconds=0.01")
     process = command.start(*longer)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/fits/*/episode-0-[2-9].ckpt")):  # a later position of the window
