@@ -104,7 +104,7 @@ def test_drawn_graphs_have_the_size_asked_for(bench):
     assert bool((graph.src < graph.dst).all())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_runs_and_writes_what_it_prints(tmp_path):
     path = tmp_path / "bench.json"
     words = ["scripts/bench.py", "--smoke", "--threads", "1", "--json", str(path)]

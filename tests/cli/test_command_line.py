@@ -214,6 +214,7 @@ def test_processes_that_torchrun_started_wait_for_a_twin_together(command):
     assert len({record["sizes"]["fit_steps"] for record in (one, two)}) == 1
 
 
+@pytest.mark.long
 def test_a_sweep_over_two_processes_runs_each_member_once(command):
     command("-m", *TINY, "trainer=ddp_cpu", "seed=0,1")
     assert [record["seed"] for record in command.records()] == [0, 1]

@@ -222,7 +222,8 @@ def test_a_process_and_its_end():
 
 def test_stopping_ends_what_runs_and_starts_no_more():
     brood, ends = ProcessPool(), []
-    program = "import time; print('up', flush=True); time.sleep(60)"
+    # A shell's background jobs, and the tests among them, are started deaf to Ctrl-C.
+    program = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); time.sleep(60)"
     thread = threading.Thread(target=lambda: ends.append(brood.run([sys.executable, "-c", program], False)))
     thread.start()
     while not brood._running:
