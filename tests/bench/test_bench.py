@@ -17,15 +17,6 @@ from tests import warm
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def bench(monkeypatch):
-    """``scripts/bench.py`` as a module."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench
-
-    return bench
-
-
 def _graph(bench, directed: bool) -> TemporalGraph:
     """Nodes that appear late, a self-loop, and a snapshot without links."""
     drawn = bench.draw_graph(20, 4, 60)

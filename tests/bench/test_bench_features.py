@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """``scripts/bench_features.py`` as a module."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_features
-
-    return bench_features
 
 
 def test_drawn_graphs(bench):

@@ -14,15 +14,6 @@ from tests import warm
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def bench(monkeypatch):
-    """``scripts/bench_size.py`` as a module."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_size
-
-    return bench_size
-
-
 def test_drawn_streams(bench):
     src, dst, time = bench.draw(500, 4000)
     assert [len(part) for part in (src, dst, time)] == [4000] * 3

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
-def bench(monkeypatch):
+def bench(bench, monkeypatch):
     """``scripts/bench_snapshots.py`` as a module, with small networks."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_snapshots
-
     small = {"dim": 8, "hidden": [16, 12]}
     more = {"dyngem": small, "dynaernn": {**small, "recurrent": [16], "batch_size": 20}, "dynamictriad": {"dim": 8}}
-    systems = {name: (kind, {**own, **more.get(name, {})}) for name, (kind, own) in bench_snapshots.SYSTEMS.items()}
-    monkeypatch.setattr(bench_snapshots, "SYSTEMS", systems)
-    return bench_snapshots
+    systems = {name: (kind, {**own, **more.get(name, {})}) for name, (kind, own) in bench.SYSTEMS.items()}
+    monkeypatch.setattr(bench, "SYSTEMS", systems)
+    return bench
 
 
 def test_every_system_gets_a_line(bench, tmp_path, capsys):

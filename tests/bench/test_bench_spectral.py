@@ -15,15 +15,6 @@ from tests import warm
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def bench(monkeypatch):
-    """``scripts/bench_spectral.py`` as a module."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_spectral
-
-    return bench_spectral
-
-
 def test_drawn_networks(bench):
     matrices = bench.draw_snapshots(2000, 3, 60_000)
     assert len(matrices) == 3

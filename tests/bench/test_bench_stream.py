@@ -16,15 +16,6 @@ from tests import warm
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def bench(monkeypatch):
-    """``scripts/bench_stream.py`` as a module."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import bench_stream
-
-    return bench_stream
-
-
 def test_a_drawn_stream_has_regular_partners(bench):
     graph = bench.draw_stream(6000)
     assert (len(graph), graph.num_nodes) == (6000, 200)
