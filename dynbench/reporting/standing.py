@@ -42,7 +42,7 @@ class Standing:
         kept, graph = record.provenance.get("files"), record.checksums.get("graph")
         key = json.dumps([data, view, kept, graph], sort_keys=True, default=str)
         if key not in self._told:
-            self._told[key] = self._looked(record, values, view)
+            self._told[key] = self._looked(record, values, view, kept, graph)
         return self._told[key]
 
     def _is_pinned(self, data: Mapping[str, Any]) -> bool:
@@ -51,10 +51,9 @@ class Standing:
             self._pinned[id(data)] = is_pinned(data), data
         return self._pinned[id(data)][0]
 
-    def _looked(self, record: Record, values: Mapping[str, Any], view: str) -> bool:
+    def _looked(self, record: Record, values: Mapping[str, Any], view: str, kept: Any, graph: str | None) -> bool:
         where = Locations.from_settings(values.get("data_dir"), values.get("cache_dir"), offline=True)
         sums = self._sums.setdefault(str(where.cache_dir), KnownSums(where))
-        kept, graph = record.provenance.get("files"), record.checksums.get("graph")
         why = "another graph"
         try:
             if is_same(values["data"], where, view, kept, graph, sums):
