@@ -123,9 +123,11 @@ class Loop:
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
         with self.fits.alone() if self.trainer.is_main else nullcontext():
             # All processes that train together learn, or none: another run may just have finished this fit.
-            known = self.trainer.agreed(self.fits.holds(self._number))
-            if not (known and self.fits.load(self._number, self.model, self.trainer)):
+            found = self.fits.load(self._number, self.model, self.trainer)
+            if not self.trainer.agreed(found):
                 self._learn(episode, learns)
+            elif not found:  # it came after this process had looked
+                self.fits.load(self._number, self.model, self.trainer)
 
     def _learn(self, episode: Episode, learns: Mapping[str, TemporalGraph]) -> None:
         """Fit the model, and keep what it learnt."""
