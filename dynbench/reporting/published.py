@@ -2,7 +2,8 @@
 
 A run belongs to a cell of a table if it was composed with everything that the cell's overrides say. Of several rows of
 one table that fit, the one that says most is meant: with ``model.weights=unbiased`` a run belongs to the row that
-says so, and no longer to the plain row of its model.
+says so, and no longer to the plain row of its model. So it is with columns: with ``data.directed=false`` a run belongs
+to the column of the undirected network.
 
 A recipe may hold what a paper tuned for each dataset. A run of the model without it is set beside the row too, if no
 other row is its own, and is told what the row sets otherwise.
@@ -83,7 +84,7 @@ def find(config: Mapping[str, Any] | DictConfig) -> list[PublishedValue]:
 
 
 def _in_table(table: Table, config: Mapping[str, Any] | DictConfig, budget: str) -> list[PublishedValue]:
-    values: list[PublishedValue] = []
+    found: list[tuple[int, PublishedValue]] = []
     for column in table.columns:
         fitting: list[_Fit] = []
         for row in table.rows:
@@ -106,8 +107,11 @@ def _in_table(table: Table, config: Mapping[str, Any] | DictConfig, budget: str)
         most = max((fit.says for fit in own), default=0)
         for fit in own:
             if fit.says == most:
-                values += _values(table, column, fit)
-    return values
+                found += [(most, value) for value in _values(table, column, fit)]
+    most_of: dict[str, int] = {}
+    for says, value in found:
+        most_of[value.metric] = max(says, most_of.get(value.metric, 0))
+    return [value for says, value in found if says == most_of[value.metric]]
 
 
 class _Fit(NamedTuple):

@@ -33,6 +33,12 @@ def test_the_row_that_says_most_is_meant():
     assert {one.row for one in find(config("bas", coupled=True))} == {"BAS"}
 
 
+@pytest.mark.parametrize(("words", "column"), [([], "EU-D"), (["data.directed=false"], "EU-U")])
+def test_the_column_that_says_most_is_meant(words, column):
+    words = ["model=nlsm", "model.dim=32", "data=email_eu", "protocol=single_step_allpairs", *words]
+    assert {one.column for one in find(compose(words))} == {column}
+
+
 def test_a_row_of_a_recipe_is_that_of_its_settings():
     words = ["model=nlsm_kg", "data=yago", "protocol=windowed_kg", "protocol.history=multi_step"]
     spelt = ["model.facts_per_step=null", "model.negatives=64", "model.kl_weight=0.01", "model.learning_rate=0.1"]
