@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 import dynbench
 from dynbench.errors import ConfigError, DynbenchError
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["data.nodes=40", "data.steps=4", "data.density=0.15"]
@@ -46,7 +48,7 @@ def test_runs_are_those_of_the_command_line(places, tmp_path):
     found = dynbench.run("decayed_count", "nlsm_process", seeds=[0, 1], budget="smoke", overrides=TINY, **places)
     assert [record.seed for record in found] == [0, 1]
     words = ["model=decayed_count", "budget=smoke", *TINY, f"results_dir={tmp_path}/r", f"work_dir={tmp_path}/w"]
-    subprocess.run([sys.executable, str(ROOT / "run.py"), *words], check=True, capture_output=True)
+    warm.run(["run.py", *words], os.environ, ROOT)
     (path,) = (tmp_path / "w").glob("records/*/*.json")
     typed = json.loads(path.read_text())
     assert typed["identity"] == found[0].identity

@@ -24,6 +24,7 @@ def test_blocks_and_matrix_agree_at_the_size_of_cora(bench, monkeypatch):
         bench.beside_the_matrix(bench.draw_sparse(60, 120))
 
 
+@pytest.mark.long
 def test_it_runs(bench, tmp_path, capsys):
     threads = torch.get_num_threads()
     try:

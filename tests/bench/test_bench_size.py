@@ -28,7 +28,7 @@ def test_drawn_streams(bench):
     assert all(map(np.array_equal, bench.draw(500, 4000), (src, dst, time)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_runs(tmp_path):
     command = ["scripts/bench_size.py", "--nodes", "300", "--events", "3000"]
     command += ["--only", "UASE", "--folder", str(tmp_path), "--json", str(tmp_path / "size.json")]

@@ -33,7 +33,7 @@ def test_svds_and_package_agree(bench, monkeypatch):
         bench.beside_svds(bench.draw_snapshots(1200, 3, 90_000), 6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_runs(tmp_path):
     command = ["scripts/bench_spectral.py", "--scale", "0.01", "--threads", "1"]
     warm.run([*command, "--json", str(tmp_path / "bench.json")], os.environ, ROOT)

@@ -42,6 +42,7 @@ def test_a_run_prints_ranks_raw_and_filtered(command, data):
     assert [step["step"] for step in record["steps"]] == [8, 9]
 
 
+@pytest.mark.long
 def test_two_processes_give_what_one_gives(command, data):
     longer = (*SMALL, data, "model.epochs=10")
     command(*longer)
@@ -53,6 +54,7 @@ def test_two_processes_give_what_one_gives(command, data):
     assert one["metrics"] == pytest.approx(two["metrics"], abs=2e-2)
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_with_the_same_numbers(command, data, tmp_path):
     longer = (*SMALL, data, "model.epochs=50", "model.positions=null", "checkpoint_seconds=0.01")
     process = command.start(*longer)

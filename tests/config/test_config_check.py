@@ -8,7 +8,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from dynbench.config.check import check, check_group, check_pair, resolved
+from dynbench.config.check import check, check_group, check_groups, check_pair, check_recipe, resolved
 from dynbench.config.compose import choices, compose, default_choices, read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.config.source import read_class
@@ -25,10 +25,10 @@ def complaint(*overrides: str) -> str:
 
 
 @pytest.mark.parametrize("group", ["data", "model", "protocol", "recipe", "budget", "trainer", "logger"])
-def test_every_choice_composes(group):
+def test_every_choice_composes(group, composer):
     for name in choices(group):
         missing = [f"{group}.{key}=x" for key, value in read_choice(group, name).items() if value == "???"]
-        values = resolved(compose([f"{group}={name}", *missing]))
+        values = composer.values([f"{group}={name}", *missing])
         assert values[group].get("name", name) == name
         if "_target_" in values[group]:
             check_group(group, values[group])
@@ -174,21 +174,29 @@ def test_no_model_answers_nothing():
 # ---- recipes ----------------------------------------------------------------------------------------------
 
 
-def test_every_recipe_fits_its_models():
+def test_every_recipe_fits_its_models(composer):
+    def checked(*words: str) -> dict:
+        values = composer.values(words)
+        check_recipe(values)
+        check_groups(values)
+        check_pair(values)
+        return values
+
     for name in choices("recipe"):
         card = read_choice("recipe", name)
         for model in card.get("recipe", {}).get("models", []):
             own = card.get("model", {})
             named = re.search(r"for_data:{(\w+):", str(own))  # some settings are those of a dataset
             data = named[1] if named else "crossdomain" if "data" in card else "yago"
-            values = check(compose([f"model={model}", f"recipe={name}", f"data={data}"]))
+            values = checked(f"model={model}", f"recipe={name}", f"data={data}")
             assert values["recipe"]["name"] == name
-            plain = check(compose([f"model={model}", f"data={data}"]))["model"]
+            without = checked(f"model={model}", f"data={data}")
+            plain = without["model"]
             assert not own or {key: values["model"][key] for key in own} != {key: plain[key] for key in own}
             assert {key: value for key, value in values["model"].items() if key not in own} == {
                 key: value for key, value in plain.items() if key not in own
             }
-            assert own or values["data"] != check(compose([f"model={model}", f"data={data}"]))["data"]
+            assert own or values["data"] != without["data"]
 
 
 def test_what_is_typed_wins_over_a_recipe():

@@ -220,7 +220,7 @@ def test_the_decoder_learns_what_returns(name, tmp_path):
     graph = dataclasses.replace(graph.snapshots(graph.time, STEPS), split=(6, 7))
     found = []
     for rate in (1e-9, 0.02):
-        settings = {**SMALL, "dim": 16, "decoder_dim": 32, "facts_per_step": 100, "epochs": 150, "patience": 150}
+        settings = {**SMALL, "dim": 16, "decoder_dim": 32, "facts_per_step": 100, "epochs": 60, "patience": 60}
         model = MODELS[name](**settings, decoder_learning_rate=rate, training="joint")
         loop = Loop(model, WindowedKG(), Trainer(), tmp_path, resume=False)
         loop.play(graph, 0)

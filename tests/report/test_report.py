@@ -16,6 +16,9 @@ from dynbench.report.command import main, page
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("nlsm_table2", "ulse_stability")
 
+# They share a report.
+together = pytest.mark.xdist_group("report")
+
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory) -> Path:
@@ -33,6 +36,7 @@ def content_of(path: Path) -> dict:
     )
 
 
+@together
 def test_cells_are_those_of_the_tables(report):
     (table,) = [one for one in content_of(report)["tables"] if one["name"] == "nlsm_table2"]
     cells = {(cell["row"], cell["column"]): cell for cell in table["cells"]}
@@ -105,6 +109,7 @@ def visit(browser, report):
 
 
 @pytest.mark.slow
+@together
 def test_tables_open_sort_and_tell_about_a_cell(visit, report):
     tab = visit()
     box = tab.locator('details[data-table="nlsm_table2"]')
@@ -134,6 +139,7 @@ def test_tables_open_sort_and_tell_about_a_cell(visit, report):
 
 
 @pytest.mark.slow
+@together
 def test_filters(visit):
     tab = visit()
     boxes = tab.locator("#table-list details:visible")
@@ -152,6 +158,7 @@ def test_filters(visit):
 
 
 @pytest.mark.slow
+@together
 def test_dark_and_light_on_a_phone(visit):
     tab = visit(viewport={"width": 375, "height": 700}, color_scheme="dark")
 

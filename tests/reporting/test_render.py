@@ -3,14 +3,13 @@
 import csv
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from dynbench.records import Store
 from dynbench.reporting.layout import PAGE, SCREEN, lay_out, number, with_published
-from dynbench.reporting.make import prepare
-from dynbench.reporting.render import CSV_COLUMNS, csv_text, latex, markdown, texts, write_tables
-from dynbench.reporting.table import UNITS
+from dynbench.reporting.render import CSV_COLUMNS, FOLDER, csv_text, latex, markdown, texts, write_tables
+from dynbench.reporting.table import UNITS, load, names
 
 GOOD = ("model=good", "data=alpha", "protocol=pairs", "budget=quick")
 
@@ -200,44 +199,38 @@ def test_numbers():
     assert with_published(4.91e-7, None, UNITS["fraction"]) == "4.9e-07"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, composer):
-    folder = tmp_path_factory.mktemp("results")
-    plan = prepare((), "quick", Store(folder, folder), composer=composer)
-    return [(table, plan.measure(name)) for name, table in plan.tables.items()]
+def committed(name: str) -> str:
+    """What is committed of the tables; that it is what a render gives is tested in test_committed.py."""
+    return (Path(__file__).parents[2] / "results" / FOLDER / name).read_text(encoding="utf-8")
 
 
-def test_every_published_number_of_the_project_is_printed(project):
-    for table, cells in project:
-        found = texts(table, cells)
-        rows = {
-            (line["row"], line["column"], line["metric"]): line
-            for line in csv.DictReader(found[f"{table.name}.csv"].splitlines())
-        }
-        assert all(line["reason"] for line in rows.values())
-        for place, paper in table.published.items():
-            if paper.value is not None:
-                assert float(rows[place]["published"]) == paper.value
-                metric = table.metrics[place[2]]
-                digits = table.printed_digits(place[0], metric)
-                assert digits <= metric.unit.digits
-                text = with_published(paper.value, paper.sd, replace(metric.unit, digits=digits))
-                assert float(text.partition(" ")[0].replace("−", "-")) == pytest.approx(
-                    paper.value, abs=0.51 * 10.0**-digits
-                )
-                assert f" {text} " in found[f"{table.name}.md"]
-                assert text.replace("±", r"$\pm$").replace("−", "$-$") in found[f"{table.name}.tex"]
+@pytest.mark.parametrize("name", names())
+def test_every_published_number_of_the_project_is_printed(name):
+    table, found = load(name), {kind: committed(f"{name}.{kind}") for kind in ("csv", "md", "tex")}
+    rows = {(line["row"], line["column"], line["metric"]): line for line in csv.DictReader(found["csv"].splitlines())}
+    assert all(line["reason"] for line in rows.values() if line["status"] != "measured")
+    for place, paper in table.published.items():
+        if paper.value is not None:
+            assert float(rows[place]["published"]) == paper.value
+            metric = table.metrics[place[2]]
+            digits = table.printed_digits(place[0], metric)
+            assert digits <= metric.unit.digits
+            text = with_published(paper.value, paper.sd, replace(metric.unit, digits=digits))
+            assert float(text.partition(" ")[0].replace("−", "-")) == pytest.approx(
+                paper.value, abs=0.51 * 10.0**-digits
+            )
+            assert f" {text} " in found["md"]
+            assert text.replace("±", r"$\pm$").replace("−", "$-$") in found["tex"]
 
 
-def test_rows_fit_on_a_screen(composer):
+@pytest.mark.parametrize("name", names())
+def test_rows_fit_on_a_screen(name):
     """With what is measured today."""
-    plan = prepare((), "quick", Store("results"), composer=composer)
-    for name, table in plan.tables.items():
-        for block in blocks(markdown(lay_out(table, plan.measure(name))).split("## Runs")[0]):
-            rows = [[part.strip() for part in line.strip("|").split(" | ")] for line in visible(block).splitlines()]
-            # Heads and labels of rows break between words.
-            rows[0] = [max(part.split(), key=len, default="") for part in rows[0]]
-            del rows[1]
-            labels = min(max(len(row[0]) for row in rows), SCREEN // 3)
-            widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
-            assert labels + sum(widths) + 3 * len(widths) <= SCREEN + 12, (name, block[:200])
+    for block in blocks(committed(f"{name}.md").split("## Runs")[0]):
+        rows = [[part.strip() for part in line.strip("|").split(" | ")] for line in visible(block).splitlines()]
+        # Heads and labels of rows break between words.
+        rows[0] = [max(part.split(), key=len, default="") for part in rows[0]]
+        del rows[1]
+        labels = min(max(len(row[0]) for row in rows), SCREEN // 3)
+        widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
+        assert labels + sum(widths) + 3 * len(widths) <= SCREEN + 12, block[:200]

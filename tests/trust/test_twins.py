@@ -81,6 +81,7 @@ def test_a_failing_twin_leaves_a_finished_record(play, monkeypatch):
     assert play("model=last_snapshot").skipped
 
 
+@pytest.mark.long
 def test_twins_with_short_checkpoints_end_with_the_same_numbers(play, whole):
     words = ("model=nlsm", "model.epochs=8", "checkpoint_seconds=0.001")
     places = (f"results_dir={play.folder / 'results'}", f"work_dir={play.folder / 'runs'}")
