@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from dynbench.contract import Block, Episode, Exam, Queries
@@ -100,14 +101,16 @@ class SingleStepClassifier(SingleStep):
         negatives: As in :class:`SingleStep`.
         split_seed: As in :class:`SingleStep`.
         penalty: Inverse strength C of the classifier's L2 penalty.
+        scaled: Whether each product is divided by its standard deviation over the classifier's training pairs. DySAT's
+            code takes products as they are, so the penalty weighs the more the shorter a model's vectors are.
     """
 
     version = 2
     asks = "embed"
     validates = True
     unvalidated = ""
-    validation_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
-    exam_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty"})
+    validation_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty", "scaled"})
+    exam_settings = frozenset({"self_loops", "links", "negatives", "split_seed", "penalty", "scaled"})
 
     def __init__(
         self,
@@ -117,9 +120,10 @@ class SingleStepClassifier(SingleStep):
         negatives: Literal["uniform", "bipartite"] = "uniform",
         split_seed: Seed | None = None,
         penalty: Positive = 1.0,
+        scaled: bool = False,
     ):
         super().__init__(self_loops=self_loops, links=links, negatives=negatives, split_seed=split_seed)
-        self.penalty = penalty
+        self.penalty, self.scaled = penalty, scaled
 
     def exams(self, splitter: PairSplitter, target: int) -> tuple[list[Exam], Exam | None]:
         """Test and validation exams, with the classifier's training pairs as support."""
@@ -134,10 +138,12 @@ class SingleStepClassifier(SingleStep):
 
     def readout(self, block: Block, answer: Tensor) -> Tensor:
         """Log-odds of the classifier for each pair, from ``(1, N, D)`` embeddings."""
-        return hadamard_scores(answer[0], block.support, block.queries, self.penalty)
+        return hadamard_scores(answer[0], block.support, block.queries, self.penalty, self.scaled)
 
 
-def hadamard_scores(embedding: Tensor, support: tuple[Queries, Tensor], queries: Queries, penalty: float) -> Tensor:
+def hadamard_scores(
+    embedding: Tensor, support: tuple[Queries, Tensor], queries: Queries, penalty: float, scaled: bool = False
+) -> Tensor:
     """Fit a logistic regression on products of embeddings, and score pairs with it.
 
     Args:
@@ -145,12 +151,16 @@ def hadamard_scores(embedding: Tensor, support: tuple[Queries, Tensor], queries:
         support: Labelled pairs to fit on.
         queries: Pairs to score.
         penalty: Inverse strength of the L2 penalty, scikit-learn's C.
+        scaled: Whether products have unit deviation over the pairs that are fitted.
 
     Returns:
         ``(Q,) double`` log-odds.
     """
     known, labels = support
     features, wanted = ((embedding[q.src] * embedding[q.dst]).double().cpu().numpy() for q in (known, queries))
+    if scaled:
+        scaler = StandardScaler(with_mean=False).fit(features)  # a product that never varies stays as it is
+        features, wanted = scaler.transform(features), scaler.transform(wanted)
     # The usual tolerance takes gradients of short vectors' products for none at all, and leaves all weights at zero.
     classifier = LogisticRegression(C=penalty, tol=1e-8, max_iter=2000).fit(features, labels.numpy())
     return torch.from_numpy(classifier.decision_function(wanted))

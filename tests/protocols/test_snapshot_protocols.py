@@ -135,6 +135,19 @@ def test_the_read_out_is_logistic_regression_on_products(graph, penalty):
     assert torch.equal(got, hadamard_scores(embedding, block.support, block.queries, penalty))
 
 
+def test_scaled_products_do_not_depend_on_the_length_of_vectors(graph):
+    embedding = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    embedding[:, 3] = 0  # a product that never varies
+    episode = list(SingleStepClassifier(scaled=True).episodes(graph, 0))[-1]
+    block = single_block(episode)
+    long, short = (read(episode, block, (length * embedding)[None]) for length in (1.0, 0.01))
+    torch.testing.assert_close(short, long, rtol=1e-5, atol=1e-6)
+    known = block.support[0]
+    spread = (embedding[known.src] * embedding[known.dst]).std(0, correction=0).where(embedding[0] != 0, torch.ones(4))
+    by_hand = hadamard_scores(embedding / spread.sqrt(), block.support, block.queries, 1.0)
+    torch.testing.assert_close(long, by_hand, rtol=1e-4, atol=1e-5)
+
+
 def test_scores_of_the_read_out_are_log_odds():
     # One feature that separates the classes: positive log-odds on the side of the links.
     embedding = torch.tensor([[2.0], [1.0], [-1.0], [-2.0]])
