@@ -63,7 +63,7 @@ class Trainer(Sweeps):
         devices: Devices of each node.
         num_nodes: Machines that train together; each runs the command, as Slurm and torchrun see to.
         strategy: Lightning strategy by name; ``auto`` for one device.
-        precision: Lightning precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ``64-true``.
+        precision: Lightning precision: ``32-true``, ``bf16-mixed``, ``16-mixed``.
         gradient_clip: Largest norm of a gradient; ``None`` for no clipping.
         deterministic: Refuse operations whose result may differ from run to run.
         threads: Threads of numerical libraries in each process; set by whoever runs the Trainer.
@@ -85,7 +85,7 @@ class Trainer(Sweeps):
         devices: Count = 1,
         num_nodes: Count = 1,
         strategy: str = "auto",
-        precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true",
+        precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
         gradient_clip: Positive | None = None,
         deterministic: bool = False,
         threads: Count = 1,

@@ -28,8 +28,8 @@ class _SoftplusSum(torch.autograd.Function):
             total += times * F.softplus(products).sum(dtype=torch.double)
             if wanted:
                 slope = torch.sigmoid(products, out=products)
-                grad_p[rows].addmm_(slope, q[columns], alpha=times)
-                grad_q[columns].addmm_(slope.T, p[rows], alpha=times)
+                _add_product(grad_p[rows], slope, q[columns], times)
+                _add_product(grad_q[columns], slope.T, p[rows], times)
         context.save_for_backward(grad_p, grad_q)
         return total.to(p.dtype)
 
@@ -37,6 +37,13 @@ class _SoftplusSum(torch.autograd.Function):
     def backward(context, grad: Tensor):
         grad_p, grad_q = context.saved_tensors
         return grad * grad_p, grad * grad_q, None, None
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor, times: int) -> None:
+    if left.dtype == right.dtype:
+        total.addmm_(left, right, alpha=times)
+    else:  # mixed precision: the product is rounded, the sum is not
+        total.add_(left @ right, alpha=times)
 
 
 def softplus_sum(p: Tensor, q: Tensor, symmetric: bool = False, part: tuple[int, int] = (0, 1)) -> Tensor:

@@ -52,8 +52,9 @@ def mean_edges(src: Tensor, dst: Tensor, num_nodes: int) -> Edges:
 
 
 def aggregate(x: Tensor, edges: Edges) -> Tensor:
-    """``(N, D)`` weighted sums over the incoming edges of every node."""
-    return torch.zeros_like(x).index_add_(0, edges.dst, x.index_select(0, edges.src) * edges.weight[:, None])
+    """``(N, D)`` weighted sums over the incoming edges of every node, no coarser than the weights."""
+    sent = x.index_select(0, edges.src) * edges.weight[:, None]
+    return sent.new_zeros(x.shape).index_add_(0, edges.dst, sent)
 
 
 class GCNConv(nn.Module):

@@ -63,7 +63,7 @@ class BlockRGCN(nn.Module):
     def forward(self, x: Tensor, edges: TypedEdges) -> Tensor:
         """``(N, dim)`` to ``(N, dim)``."""
         sent = self._messages(x.index_select(0, edges.src) * edges.weight[:, None], edges.count)
-        return self.dropout(self.loop(x)).index_add(0, edges.dst, sent)
+        return self.dropout(self.loop(x)).to(sent.dtype).index_add(0, edges.dst, sent)
 
     def _messages(self, x: Tensor, count: list[int]) -> Tensor:
         """``(E, dim)`` products of every row with its relation's matrix, block by block."""

@@ -136,7 +136,7 @@ class RowDecoder(nn.Module):
         error = scale * self(hidden, columns).square().sum(1)
         found = self.at(hidden, target.row, target.column)
         correction = (beta * (found - target.value)).square() - found.square()
-        return error.index_add(0, target.row, correction)
+        return error.to(correction.dtype).index_add(0, target.row, correction)
 
 
 def rebuilt_pairs(decoder: RowDecoder, hidden: Tensor, src: Tensor, dst: Tensor) -> Tensor:

@@ -126,7 +126,9 @@ class FreeTrajectory(nn.Module):
 def _advance(state: Tensor, weight: Tensor, bias: Tensor, candidate_bias: Tensor) -> Tensor:
     """One step of stacked cells: ``(C, n, d)`` states with ``(C, d, 3d)`` weights."""
     dim = state.shape[-1]
-    gates, candidate = torch.baddbmm(bias, state, weight).split([2 * dim, dim], dim=-1)
+    # In mixed precision the product alone is rounded: states add up over all steps.
+    sums = torch.baddbmm(bias, state, weight).to(state.dtype)
+    gates, candidate = sums.split([2 * dim, dim], dim=-1)
     reset, update = torch.sigmoid(gates).chunk(2, dim=-1)
     candidate = torch.tanh(torch.addcmul(candidate_bias, reset, candidate))
     return torch.lerp(candidate, state, update)

@@ -29,7 +29,7 @@ from dynbench.testing.stage import (
     source,
 )
 from dynbench.testing.stories import aligned, answers_now, close, plain, replay, resume, same, told
-from dynbench.testing.training import check_gradients, check_resume_in_fit
+from dynbench.testing.training import check_gradients, check_mixed_precision, check_resume_in_fit
 
 ANSWERS = ("score", "rank", "embed")
 CARD_SECTIONS = (("Paper:",), ("Idea:", "Equations:"), ("Deviations:",))
@@ -158,5 +158,5 @@ def check_resume(model: str, protocol: str, directed: bool = False) -> None:
 
 PAIR_CHECKS = (
     *(check_causality, check_answers_unseen, check_order, check_replay, check_seeds, check_saving, check_small_state),
-    *(check_resume, check_gradients, check_resume_in_fit),
+    *(check_resume, check_gradients, check_resume_in_fit, check_mixed_precision),
 )

@@ -220,11 +220,11 @@ class Overheard(Protocol):
 
 def tell(
     model: Model, protocol: Protocol, graph: TemporalGraph, seed: int = 0, folder: Path | None = None,
-    fits: Path | None = None,
+    fits: Path | None = None, precision: str = "32-true",
 ) -> Loop:  # fmt: skip
     """Play a story as a run does; with a ``folder``, go on from what is kept there; with ``fits``, use those."""
     with tempfile.TemporaryDirectory() as place:
-        trainer = Trainer()
+        trainer = Trainer(precision=precision)
         if folder is not None:
             trainer.prepare(folder=folder, checkpoint_seconds=1e-6)
         loop = Loop(model, protocol, trainer, folder or Path(place), fits)

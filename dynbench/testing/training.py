@@ -51,6 +51,22 @@ def check_gradients(model: str, protocol: str, directed: bool = False) -> None:
     require(bool(trainer.trainable) or not trains, f"{model} is a Lightning module and trains nothing")
 
 
+def check_mixed_precision(model: str, protocol: str, directed: bool = False) -> None:
+    """Trained in bfloat16 where torch thinks fit, parameters stay finite and in single precision, and it answers."""
+    if not issubclass(get_class(read_choice("model", model)["_target_"]), pl.LightningModule):
+        raise NotApplicable(f"{model} is not trained by gradient")
+    learner, overheard = make("model", model), Overheard(make("protocol", protocol))
+    tell(learner, overheard, graph_for(overheard, directed), precision="bf16-mixed")
+    odd = [
+        name
+        for name, value in learner.named_parameters()
+        if value.dtype != torch.float or not bool(value.isfinite().all())
+    ]
+    require(not odd, f"mixed precision leaves {', '.join(odd)} of {model} unfit for single precision")
+    finite = all(bool(torch.isfinite(item.answer).all()) for item in overheard.heard)
+    require(finite, f"{model} answers NaN or infinity after training in mixed precision")
+
+
 def check_resume_in_fit(model: str, protocol: str, directed: bool = False) -> None:
     """A run that broke off within a fit, and was taken up again, gives what an unbroken one gives."""
     watched, victim = make("model", model), make("model", model)

@@ -71,7 +71,7 @@ class Kept(Logger):
 
 
 def trained(*fits: int, logger=False, every: int = 2, **callbacks) -> Slope:
-    module, trainer = Slope(), Trainer(callbacks=callbacks, scheduler="linear", precision="64-true")
+    module, trainer = Slope(), Trainer(callbacks=callbacks, scheduler="linear")
     trainer.prepare(logger=logger, log_every=every)
     trainer.stage("snapshot 1")
     for steps in fits or (4,):

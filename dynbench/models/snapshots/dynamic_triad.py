@@ -212,7 +212,7 @@ class DynamicTriad(SnapshotModel):
             owner, shared, weight = self._sampler.around(part.closing)
             low, high = torch.minimum(part.one, part.other), torch.maximum(part.one, part.other)
             others = self._logits(flat, part.step[owner], shared, low[owner], high[owner], weight)
-            apart[closed] = introduced_by_others(self._logits(flat, *part[:5]), owner, others)
+            apart[closed] = introduced_by_others(self._logits(flat, *part[:5]), owner, others).to(apart.dtype)
         return apart
 
     def _logits(self, flat: Tensor, step: Tensor, centre: Tensor, one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
