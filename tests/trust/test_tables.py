@@ -35,7 +35,7 @@ MODELS = (
 
 
 # They share the cells, which takes a process some seconds.
-together = pytest.mark.xdist_group("tables")
+together = pytest.mark.xdist_group("composer")
 
 
 @pytest.fixture(scope="module")
