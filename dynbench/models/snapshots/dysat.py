@@ -48,7 +48,8 @@ Reproduction:
       (``judge_every: 200``, two seeds) validation says 84.3 and test 82.8. So choosing gains next to nothing on test
       pairs, and print lies between the two.
     * The text's temporal dropout of 0.5 changes nothing (validation 88.0 against 88.1), and 0.5 within snapshots as
-      little (87.7).
+      little (87.7). At the released rate it costs 1.7 points, links alike instead of their counts cost 0.7, and the
+      usual scale of attention changes nothing (results/sweeps/nlsm_table2_switches_dysat.md).
     * UCI: 67.5 / 69.4 with ``learning_rate: 0.01`` and all nodes in one step, published 81.03 / 85.81. Four times the
       steps (``batch_size: 512``) and products scaled before they are classified change validation by 1 and 2 points
       (results/sweeps/nlsm_table2_uci_switches_dysat.md), a lower rate costs 2. On these pairs the product of degrees
