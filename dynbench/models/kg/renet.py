@@ -80,7 +80,8 @@ Reproduction:
       known, published 26.17 / 42.93 / 27.9; 25.7 / 38.3 / 26.8 with all steps before, published 27.87 raw. Two passes,
       run before, gave 25.1 / 37.3 / 26.2 and 25.8 / 38.4 / 26.9, so more passes are not what is lacking. Nor is the
       width: at the paper's 200 two passes, which fill the hour, have 25.2 / 38.4 / 26.4 and 25.4 / 38.6 / 26.5. Raw MRR
-      is then within a point of print, the other two are 1.6 and 4.6 below. Not tried: the paper's aggregator.
+      with the train part known is then within a point of print, and 4.6 and 1.6 below it when filtered. Not tried: the
+      paper's aggregator.
     * Not run: the settings of ``budget=paper``, the other aggregators and frozen histories.
 """
 
