@@ -253,4 +253,5 @@ def _write_failure(about: dict[str, Any], store: records.Store, error: Exception
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    # Of two records of one run the later is believed, and a small run takes less than a second.
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
