@@ -63,7 +63,7 @@ def test_the_rate_of_products(bench):
     assert 0 < processor < 1e5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_runs(tmp_path):
     command = ["scripts/bench_stream.py", "--quick", "--threads", "1", "--models", "jodie", "tgat"]
     said = warm.run([*command, "--json", str(tmp_path / "b.json")], os.environ, ROOT)

@@ -100,6 +100,7 @@ def test_without_a_validation_fold_there_is_no_threshold(tmp_path):
     assert LinkMetrics(pooled=False).arrays() == {}
 
 
+@pytest.mark.long
 def test_figures_of_any_run(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     words = ["model=last_snapshot", "data=nlsm_process", "data.nodes=30", "data.steps=5"]

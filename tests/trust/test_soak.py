@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_short_campaign_loses_nothing():
     words = ["--kills", "1", "--flips", "4", "--twins", "1", "--settings", "2", "--seed", "5"]
     done = subprocess.run(
