@@ -54,8 +54,8 @@ def test_an_update_is_held_back_by_what_it_would_move():
 @pytest.mark.parametrize("rate", [0.025, 1.0, 20.0])
 def test_no_rate_makes_a_hub_diverge(rate):
     torch.manual_seed(0)
-    walks = torch.zeros(20, 30, dtype=torch.long)
-    walks[::2] = torch.randint(1, 100, (10, 30))  # a star: every other place is its centre
+    walks = torch.zeros(20, 60, dtype=torch.long)
+    walks[::2] = torch.randint(1, 100, (10, 60))  # a star: every other place is its centre
     for part in skip_gram(walks, 100, 8, subsample=0, learning_rate=rate):
         assert bool(torch.isfinite(part).all())
         assert float(part.abs().max()) < 30

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dynbench.records import Store
 from dynbench.reporting.layout import PAGE, SCREEN, lay_out, number, with_published
+from dynbench.reporting.make import prepare
 from dynbench.reporting.render import CSV_COLUMNS, FOLDER, csv_text, latex, markdown, texts, write_tables
 from dynbench.reporting.table import UNITS, load, names
 
@@ -221,6 +223,17 @@ def test_every_published_number_of_the_project_is_printed(name):
             )
             assert f" {text} " in found["md"]
             assert text.replace("±", r"$\pm$").replace("−", "$-$") in found["tex"]
+
+
+@pytest.mark.long
+def test_every_cell_of_the_project_has_a_reason_where_nothing_was_run(tmp_path, composer):
+    plan = prepare((), "quick", Store(tmp_path, tmp_path), composer=composer)
+    for name, table in plan.tables.items():
+        found = texts(table, plan.measure(name))
+        rows = list(csv.DictReader(found[f"{name}.csv"].splitlines()))
+        assert all(line["reason"] for line in rows)
+        printed = [line["published"] for line in rows if line["published"]]
+        assert len(printed) == sum(paper.value is not None for paper in table.published.values())
 
 
 @pytest.mark.parametrize("name", names())
