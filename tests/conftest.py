@@ -24,6 +24,15 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", f"ignore:{message}")
 
 
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist looks at the groups
+def pytest_collection_modifyitems(items):
+    """Tests that compose through one composer run in one process, which composes each choice once for all of them."""
+    for item in items:
+        if "composer" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("composer"))
+    return (yield)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache."""

@@ -28,8 +28,7 @@ from dynbench.testing.stories import resume
 
 def check_gradients(model: str, protocol: str, directed: bool = False) -> None:
     """Every trainable parameter receives a gradient in the last fit of a story, on at least three snapshots."""
-    if not issubclass(get_class(read_choice("model", model)["_target_"]), pl.LightningModule):
-        raise NotApplicable(f"{model} is not trained by gradient")
+    _require_training(model)
     graph, episodes = first_episodes(make("protocol", protocol), directed)
     shown = max(len(graph.time.unique()) for graph in episodes[-1].train.values())
     enough = graph.num_steps is None or episodes[-1].context.num_steps == 1 or shown >= 3
@@ -53,8 +52,7 @@ def check_gradients(model: str, protocol: str, directed: bool = False) -> None:
 
 def check_mixed_precision(model: str, protocol: str, directed: bool = False) -> None:
     """Trained in bfloat16 where torch thinks fit, parameters stay finite and in single precision, and it answers."""
-    if not issubclass(get_class(read_choice("model", model)["_target_"]), pl.LightningModule):
-        raise NotApplicable(f"{model} is not trained by gradient")
+    _require_training(model)
     learner, overheard = make("model", model), Overheard(make("protocol", protocol))
     tell(learner, overheard, graph_for(overheard, directed), precision="bf16-mixed")
     odd = [
@@ -69,9 +67,8 @@ def check_mixed_precision(model: str, protocol: str, directed: bool = False) -> 
 
 def check_resume_in_fit(model: str, protocol: str, directed: bool = False) -> None:
     """A run that broke off within a fit, and was taken up again, gives what an unbroken one gives."""
+    _require_training(model)
     watched, victim = make("model", model), make("model", model)
-    if not isinstance(watched, pl.LightningModule):
-        raise NotApplicable(f"{model} is not trained by gradient")
     steps: list[int] = []
     counting = Overheard(make("protocol", protocol))
     _before_steps(watched, lambda: steps.append(counting.number))
@@ -90,6 +87,11 @@ def check_resume_in_fit(model: str, protocol: str, directed: bool = False) -> No
 
     _before_steps(victim, break_off)
     resume(model, protocol, directed, victim)
+
+
+def _require_training(model: str) -> None:
+    if not issubclass(get_class(read_choice("model", model)["_target_"]), pl.LightningModule):
+        raise NotApplicable(f"{model} is not trained by gradient")
 
 
 class _Watching(Trainer):

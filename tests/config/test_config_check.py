@@ -14,9 +14,6 @@ from dynbench.config.schema import BUDGETS
 from dynbench.config.source import read_class
 from dynbench.errors import ConfigError
 
-# One process composes each choice once for all of these.
-composed_once = pytest.mark.xdist_group("composer")
-
 
 def complaint(*overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
@@ -27,7 +24,6 @@ def complaint(*overrides: str) -> str:
 # ---- composing --------------------------------------------------------------------------------------------
 
 
-@composed_once
 @pytest.mark.parametrize("group", ["data", "model", "protocol", "recipe", "budget", "trainer", "logger"])
 def test_every_choice_composes(group, composer):
     for name in choices(group):
@@ -178,7 +174,6 @@ def test_no_model_answers_nothing():
 # ---- recipes ----------------------------------------------------------------------------------------------
 
 
-@composed_once
 def test_every_recipe_fits_its_models(composer):
     def checked(*words: str) -> dict:
         values = composer.values(words)
@@ -265,7 +260,6 @@ def test_a_budget_of_another_name():
         resolved(config)
 
 
-@composed_once
 @pytest.mark.parametrize("model", choices("model"))
 def test_quick_changes_the_amount_of_work_only(model, composer):
     quick, paper = (composer.values([f"model={model}", f"budget={name}"])["model"] for name in ("quick", "paper"))
@@ -273,7 +267,6 @@ def test_quick_changes_the_amount_of_work_only(model, composer):
     assert {key for key in quick if quick[key] != paper[key]} <= work
 
 
-@composed_once
 def test_values_of_every_budget_have_the_right_types(composer):
     for model in choices("model"):
         if any("budgeted" in str(value) for value in read_choice("model", model).values()):

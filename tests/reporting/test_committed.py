@@ -15,9 +15,6 @@ from dynbench.reporting.make import prepare
 RESULTS = Path(__file__).parents[2] / "results"
 AGAIN = "make it again with: python scripts/make_tables.py --no-run"
 
-# They share a plan of all tables, which takes a process some seconds.
-pytestmark = pytest.mark.xdist_group("composer")
-
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory, composer):

@@ -34,10 +34,6 @@ MODELS = (
 )
 
 
-# They share the cells, which takes a process some seconds.
-together = pytest.mark.xdist_group("composer")
-
-
 @pytest.fixture(scope="module")
 def cells(composer) -> dict[str, list[CellPlan]]:
     """The cells of every table at smoke."""
@@ -73,7 +69,6 @@ def play(store: Store, cell: CellPlan) -> Record | None:
         return None
 
 
-@together
 def test_every_row_of_every_table_leads_to_runs_or_says_why_not(cells):
     for name, own in cells.items():
         for row in {cell.row.name for cell in own}:
@@ -81,7 +76,6 @@ def test_every_row_of_every_table_leads_to_runs_or_says_why_not(cells):
             assert any(cell.runs or cell.obstacle is not None for cell in found), f"{name}, {row}"
 
 
-@together
 def test_what_the_tables_ask_can_be_run_from_nothing(cells, store):
     """One run under each protocol, of the quickest cell that there is."""
     met = set()
