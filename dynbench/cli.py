@@ -31,6 +31,7 @@ COMMANDS = {
     "report": "dynbench.report.command:main",
     "tables": "dynbench.reporting.make:main",
     "figures": "dynbench.reporting.make_figures:main",
+    "sweep": "dynbench.reporting.make_sweeps:main",
 }
 
 # Members of a sweep that failed in this process, as one line each.

@@ -19,7 +19,9 @@ torch.set_num_threads(1)
 
 
 def pytest_configure(config):
-    """Silence what Lightning says about every fit; a run silences it itself."""
+    """Name the marker of pytest-xdist, and silence what Lightning says about every fit; a run silences it itself."""
+    # Known, whether or not pytest-xdist is there to heed it.
+    config.addinivalue_line("markers", "xdist_group(name): tests that run in one process")
     for message in ("Checkpoint directory .* exists", ".*LeafSpec"):
         config.addinivalue_line("filterwarnings", f"ignore:{message}")
 

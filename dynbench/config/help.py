@@ -38,6 +38,7 @@ _USAGE = {
     "tables --model mine": "the same with a row for a model of yours",
     "figures": "the papers' figures",
     "figures --curves model=gae,nglp data=uci": "ROC and precision-recall of several models, one picture",
+    "sweep nlsm_table2": "candidates for settings, compared on validation pairs as a paper's table asks for",
     "report": "one page about all that is measured",
 }
 

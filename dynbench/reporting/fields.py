@@ -46,7 +46,7 @@ class Fields:
             if key not in self._asked:
                 close = difflib.get_close_matches(key, self._asked, n=1)
                 hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(self._asked)}"
-                raise self.error(key, f"is not a key of a table; {hint}")
+                raise self.error(key, f"is not a key that is known here; {hint}")
 
     def peek(self, key: str) -> Any:
         """The raw value of a key, or ``None``."""
@@ -159,7 +159,7 @@ class Fields:
     def require_known(self, key: str, known: Iterable[str], kind: str) -> None:
         """Complain about a key that names a row, column or metric that the table does not have."""
         if key not in known:
-            raise self.error(key, f"is not a {kind} of this table; {_hint(key, known)}")
+            raise self.error(key, f"is not a {kind} of this file; {_hint(key, known)}")
 
     def _typed(self, key: str, types: tuple[type, ...], wanted: str, default: Any = _MISSING) -> Any:
         value = self.take(key, default)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import DynbenchError
 from dynbench.records import Identity, Record, Store
-from dynbench.reporting import guests, launching, process_pool, render, schedule, scoreboard, table
+from dynbench.reporting import guests, launching, process_pool, render, schedule, scoreboard, sweeps, table
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.plan import CellPlan, Filter, Planner, Run
 from dynbench.reporting.results import Cell, is_unavailable, measure, one_line
@@ -197,11 +197,15 @@ def execute_elsewhere(plan: Plan, tasks: Sequence[Task], launcher: str) -> Repor
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command ``scripts/make_tables.py``; returns its exit code."""
-    options = _parser().parse_args(arguments)
-    # A polite end (a batch system's, say) is treated as Ctrl-C: runs are ended and tables are written.
+    return command(_main, _parser().parse_args(arguments))
+
+
+def command(play: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Carry out a command that makes pages; what goes wrong is told in a sentence."""
+    # A polite end (a batch system's, say) is treated as Ctrl-C: runs are ended and pages are written.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _main(options)
+        return play(options)
     except DynbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -210,6 +214,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def complete(plan: Plan, only: Filter, options: argparse.Namespace) -> Report:
+    """Publish what was run before, run what is missing unless told not to, and write the pages of a plan."""
+    store = plan.store
+    store.publish(plan.wanted())
+    tasks = plan.tasks(only)
+    _print_plan(plan.runs(only), tasks)
+    missing = [] if options.no_run else tasks
+    try:
+        if options.launcher and missing:
+            return execute_elsewhere(plan, missing, options.launcher)
+        return execute(plan, missing, options.jobs, options.force_failed)
+    finally:
+        # What was over when the user asked for the end was not published yet.
+        started = {task.run.identity for task in tasks}
+        store.publish({run: steps for run, steps in plan.wanted().items() if run in started})
+        plan.write()
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -222,30 +244,18 @@ def _main(options: argparse.Namespace) -> int:
     plan = prepare(options.tables, options.budget, store, options.set, composer, own)
     only = Filter.parse(options.only, plan.tables.values())
     records.require_writable(store.results_dir / render.FOLDER)
-    store.publish(plan.wanted())
-    tasks = plan.tasks(only)
-    _print_plan(plan.runs(only), tasks)
-    try:
-        missing = [] if options.no_run else tasks
-        if options.launcher and missing:
-            report = execute_elsewhere(plan, missing, options.launcher)
-        else:
-            report = execute(plan, missing, options.jobs, options.force_failed)
-    finally:
-        # What was over when the user asked for the end was not published yet.
-        started = {task.run.identity for task in tasks}
-        store.publish({run: steps for run, steps in plan.wanted().items() if run in started})
-        plan.write()
+    report = complete(plan, only, options)
     for name in plan.tables:
         print(f"written: {store.results_dir / render.FOLDER / name}.{{md,csv,tex}}")
     if own:
-        _print_report(report, options.no_run)
+        print_report(report, options.no_run)
         return 1 if report.failed else 0
     every = prepare((), options.budget, store, options.set, composer) if options.tables else plan
     if options.prune:
-        print(f"pruned: {store.published.prune(every.wanted())} runs that no table uses")
+        used = {*every.wanted(), *sweeps.used(composer)}
+        print(f"pruned: {store.published.prune(used)} runs that no table and no sweep uses")
     print(f"written: {scoreboard.write(every.scores(), store.results_dir)}")
-    _print_report(report, options.no_run)
+    print_report(report, options.no_run)
     return 1 if report.failed else 0
 
 
@@ -317,7 +327,8 @@ def _print_plan(runs: Sequence[Task], tasks: Sequence[Task]) -> None:
     print(f"planned: {told[0]}; missing: {told[1]}")
 
 
-def _print_report(report: Report, no_run: bool) -> None:
+def print_report(report: Report, no_run: bool) -> None:
+    """Say what came of the runs."""
     if not no_run:
         print(f"runs: {report.finished} finished, {len(report.failed)} failed, {report.left} without their data")
     for data, reason in report.unavailable.items():
@@ -351,17 +362,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", default=[], metavar="NAME", help="models of yours as rows (NAME, or "
         "NAME,model.KEY=VALUE); such tables are written to own_rows/ in the work folder")  # fmt: skip
     add("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
+    add("--results-dir", metavar="DIR", help=f"published runs, tables (default: results; at smoke {SMOKE_RESULTS})")
+    add("--prune", action="store_true", help="remove published runs that no table and no sweep uses")
+    add("--only", default="", metavar="row=NAME,column=NAME", help="run these rows and columns only")
+    add_run_options(parser)
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What all commands that make pages are told about runs."""
+    add = parser.add_argument
     add("--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)")
     add("--launcher", default="", metavar="NAME,KEY=VALUE", help="one of Hydra's: submitit_slurm,partition=gpu")
-    add("--results-dir", metavar="DIR", help=f"published runs, tables (default: results; at smoke {SMOKE_RESULTS})")
     add("--work-dir", default="runs", metavar="DIR", help="spooled records of runs (default: runs)")
-    add("--no-run", action="store_true", help="only write the tables from the runs there are")
-    add("--prune", action="store_true", help="remove published runs that no table uses")
+    add("--no-run", action="store_true", help="only write the pages from the runs there are")
     add("--force-failed", action="store_true",
         help="try every run whose dataset could not be had, not one per dataset only")  # fmt: skip
-    add("--only", default="", metavar="row=NAME,column=NAME", help="run these rows and columns only")
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override for every run: trainer=gpu")
-    return parser
 
 
 def _positive(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -14,6 +15,7 @@ from dynbench.records import Identity, Record, Store, fit_key, identify, identit
 from dynbench.reporting import make, plan
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.make import prepare
+from dynbench.reporting.process_pool import ProcessPool
 from dynbench.reporting.results import Cell
 from dynbench.reporting.table import Table
 
@@ -209,3 +211,39 @@ def lab(tmp_path, monkeypatch):
     yield built
     compose.read_choice.cache_clear()
     read_class.cache_clear()
+
+
+class FakeRuns:
+    """Stands in for the processes: leaves the record that a run of the same command line would leave."""
+
+    def __init__(self, lab):
+        self.lab, self.commands, self.behaviour = lab, [], {}
+        self.single_thread = set()
+        self.metrics = {"auc": 0.9, "ap": 0.8}
+
+    def run(self, command, single_thread):
+        overrides = [word for word in command[2:] if not word.startswith(("results_dir", "work_dir", "progress"))]
+        identity = self.lab.identity(*overrides)
+        self.commands.append(command)
+        self.single_thread.add(single_thread)
+        what = next((do for part, do in self.behaviour.items() if part in str(identity)), None)
+        if isinstance(what, BaseException):
+            raise what
+        if isinstance(what, int):
+            return what, "some words\nerror: the disk is full\n"
+        self.lab.record(*overrides, reason=what or "", metrics={} if what else self.metrics)
+        return (1 if what else 0), ""
+
+
+@pytest.fixture
+def fake(lab, monkeypatch):
+    """Runs that cost nothing."""
+    runs, lock = FakeRuns(lab), threading.Lock()
+
+    def run(self, command, single_thread):
+        # Only one configuration can be composed at a time.
+        with lock:
+            return runs.run(command, single_thread)
+
+    monkeypatch.setattr(ProcessPool, "run", run)
+    return runs

@@ -1,4 +1,4 @@
-"""Every committed table is what its committed runs make of it today, and LaTeX takes it."""
+"""Every committed table and sweep is what its committed runs make of it today, and LaTeX takes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dynbench.records import Store
-from dynbench.reporting import render, scoreboard
+from dynbench.reporting import make_sweeps, render, scoreboard, sweeps
 from dynbench.reporting.make import prepare
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -36,13 +36,23 @@ def test_every_committed_table_equals_a_fresh_one(plan):
         assert (RESULTS / render.FOLDER / name).read_text(encoding="utf-8") == text, f"{name} is stale; {AGAIN}"
 
 
+def test_every_committed_sweep_equals_a_fresh_one(plan, composer):
+    fresh = make_sweeps.prepare((), plan.store, composer=composer)
+    committed = {path.name for path in (RESULTS / sweeps.FOLDER).iterdir()}
+    assert committed == {f"{name}.md" for name in fresh.tables}
+    for name, table in fresh.tables.items():
+        path = RESULTS / sweeps.FOLDER / f"{name}.md"
+        text = sweeps.page(table, fresh.measure(name))
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale; make it again with sweep.py --no-run"
+
+
 def test_the_scoreboard_equals_a_fresh_one(plan):
     page = (RESULTS / scoreboard.NAME).read_text(encoding="utf-8")
     assert page == scoreboard.scoreboard(plan.scores()), f"{scoreboard.NAME} is stale; {AGAIN}"
 
 
-def test_every_published_run_is_used_by_a_table(plan):
-    wanted = set(plan.wanted())
+def test_every_published_run_is_used_by_a_table_or_a_sweep(plan, composer):
+    wanted = {*plan.wanted(), *sweeps.used(composer)}
     unused = [str(run.name) for run in plan.store.published.all() if run.name not in wanted]
     assert not unused, f"{len(unused)} runs, the first {unused[0]}; remove them with --prune"
 

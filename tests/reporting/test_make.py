@@ -10,40 +10,6 @@ from dynbench.reporting import make
 from dynbench.reporting.process_pool import ProcessPool, describe
 
 
-class FakeRuns:
-    """Stands in for the processes: leaves the record that a run of the same command line would leave."""
-
-    def __init__(self, lab):
-        self.lab, self.commands, self.behaviour = lab, [], {}
-        self.single_thread = set()
-
-    def run(self, command, single_thread):
-        overrides = [word for word in command[2:] if not word.startswith(("results_dir", "work_dir", "progress"))]
-        identity = self.lab.identity(*overrides)
-        self.commands.append(command)
-        self.single_thread.add(single_thread)
-        what = next((do for part, do in self.behaviour.items() if part in str(identity)), None)
-        if isinstance(what, BaseException):
-            raise what
-        if isinstance(what, int):
-            return what, "some words\nerror: the disk is full\n"
-        self.lab.record(*overrides, reason=what or "", metrics={} if what else {"auc": 0.9, "ap": 0.8})
-        return (1 if what else 0), ""
-
-
-@pytest.fixture
-def fake(lab, monkeypatch):
-    runs, lock = FakeRuns(lab), threading.Lock()
-
-    def run(self, command, single_thread):
-        # Only one configuration can be composed at a time.
-        with lock:
-            return runs.run(command, single_thread)
-
-    monkeypatch.setattr(ProcessPool, "run", run)
-    return runs
-
-
 def call(lab, *arguments):
     return make.main(["--results-dir", str(lab.results), "--work-dir", str(lab.work), *arguments])
 

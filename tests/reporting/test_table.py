@@ -38,7 +38,7 @@ def test_later_overrides_replace_earlier_ones(lab):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"colums": []}, ["colums is not a key of a table", "did you mean 'columns'"]),
+        ({"colums": []}, ["colums is not a key that is known here", "did you mean 'columns'"]),
         ({"title": None}, ["title is missing"]),
         ({"title": 3}, ["title is 3; expected text"]),
         ({"unit": "percents"}, ["unit is 'percents'", "percent, fraction, count"]),
