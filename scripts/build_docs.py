@@ -40,8 +40,13 @@ def gather(folder: Path) -> None:
     }
     for name, text in pages.items():
         (folder / name).write_text(linked(text, {*pages}), encoding="utf-8")
-    for picture in sorted((ROOT / "docs").glob("*.png")):
-        shutil.copyfile(picture, folder / picture.name)
+        for shown in filter(None, map(picture, re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", text))):
+            shutil.copyfile(shown, folder / shown.name)
+
+
+def picture(target: str) -> Path | None:
+    """The file of a picture that a page of ``docs/``, or one above them, names."""
+    return next((place / target for place in (ROOT, ROOT / "docs") if (place / target).is_file()), None)
 
 
 def linked(text: str, pages: set[str]) -> str:
@@ -53,7 +58,7 @@ def linked(text: str, pages: set[str]) -> str:
             return match[0]
         path, sign, anchor = target.partition("#")
         name = Path(path).name.replace("tour.ipynb", "tour.md").replace("README.md", "index.md")
-        if match[1] == "!" and (ROOT / "docs" / name).is_file():
+        if match[1] == "!" and picture(path):
             return f"![{words}]({name})"
         return f"[{words}]({name}{sign}{anchor})" if name in pages and "results/" not in path else words
 

@@ -42,7 +42,8 @@ def test_every_page_is_reached_from_the_readme():
 def test_readme_opens_with_purpose_figure_papers_and_two_commands_and_names_real_targets():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     opening = (
-        r"# dynbench\n\ndynbench reproduces .*?!\[[^\]]+\]\(docs/.*?\| paper \|.*?```\nmake run .*\nmake test .*\n```\n"
+        r"# dynbench\n\ndynbench reproduces .*?!\[[^\]]+\]\(results/figures/.*?\| paper \|.*?"
+        r"```\nmake run .*\nmake test .*\n```\n"
     )
     assert re.match(opening, text[: text.index("\n## ")], flags=re.DOTALL)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))

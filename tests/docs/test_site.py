@@ -32,6 +32,8 @@ def test_every_page_and_card_is_gathered(builder, tmp_path):
     builder.gather(tmp_path / "docs")
     there = {path.name for path in (tmp_path / "docs").glob("*.md")}
     assert {path.name for path in DOCS.glob("*.md")} | {"index.md", "tour.md", "models.md", "reference.md"} <= there
+    assert "](nlsm_table2.png)" in (tmp_path / "docs" / "index.md").read_text(encoding="utf-8")
+    assert (tmp_path / "docs" / "nlsm_table2.png").is_file()
     cards = (tmp_path / "docs" / "models.md").read_text(encoding="utf-8")
     assert all(f"\n## {name}\n" in cards for name in choices("model"))
     listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")

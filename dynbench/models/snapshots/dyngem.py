@@ -42,8 +42,8 @@ Reproduction:
       UCI, published 73.69 / 85.96. A run takes two minutes and 3.3 GB.
     * The published values on Enron are those of rows of counts, where pairs with hundreds of mails outweigh the others.
       With ``weights: binary`` and ``proximity: 0.1`` it has 80.9 / 79.8.
-    * Rectifiers that do not leak, as released, cost 2.7 points on validation pairs with binary rows, nothing with
-      counts (results/sweeps/nlsm_table2_switches_dyngem.md).
+    * Rectifiers that do not leak, as released, cost 2.8 points on validation pairs with binary rows; with counts they
+      gain 0.4 (results/sweeps/nlsm_table2_switches_dyngem.md).
 """
 
 from __future__ import annotations
