@@ -8,8 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from dynbench.errors import ConfigError
 
+# The parser in C, where there is one: tables are long.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@/]*=.*", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
 # Set per run by whoever runs a table, so a table that set them would be ignored or would break the bookkeeping.
@@ -31,6 +35,20 @@ class Fields:
             raise ConfigError(f"{path}: {where.rstrip('.') or 'the file'} is {content!r}; expected keys with values")
         self._path, self._content, self._where = path, content, where
         self._asked: dict[str, None] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> Fields:
+        """The mapping of a file.
+
+        Raises:
+            ConfigError: If it is not YAML, or no mapping.
+        """
+        try:
+            return cls(path, yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER))
+        except yaml.YAMLError as error:
+            where = getattr(error, "problem_mark", None)
+            line = f", line {where.line + 1}" if where else ""
+            raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
 
     def __iter__(self) -> Iterator[str]:
         """The keys, as text."""
@@ -143,10 +161,14 @@ class Fields:
 
     def sequence(self, key: str, default: Any = _MISSING) -> list[Fields]:
         """A list of mappings."""
+        return [self.inner(f"{key}[{index}]", item) for index, item in enumerate(self.items(key, default))]
+
+    def items(self, key: str, default: Any = _MISSING) -> list:
+        """A list, whatever it holds."""
         items = self.take(key, default)
         if not isinstance(items, list):
             raise self.error(key, f"is {items!r}; expected a list")
-        return [self.inner(f"{key}[{index}]", item) for index, item in enumerate(items)]
+        return items
 
     def require_unique(self, key: str, names: Sequence[str]) -> None:
         """Complain about a list that is empty or names an entry twice."""

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 
-import yaml
-
 from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError
@@ -42,7 +40,7 @@ def load(name: str, systems: Sequence[str] = ()) -> list[Table]:
     path = compose.CONF / "sweep" / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(f"there is no sweep '{name}'; choose one of {', '.join(names())}")
-    top = Fields(path, yaml.safe_load(path.read_text(encoding="utf-8")))
+    top = Fields.read(path)
     better = "high" if top.flag("choose", default=True) else "none"
     metrics = {one: Metric(one, one.removeprefix(_PREFIX), UNITS["percent"], better) for one in _metrics(top)}
     part = top.part("columns")
@@ -65,6 +63,7 @@ def load(name: str, systems: Sequence[str] = ()) -> list[Table]:
 
 def _metrics(top: Fields) -> tuple[str, ...]:
     found = top.texts("metrics")
+    top.require_unique("metrics", found)
     for metric in found:
         if not metric.startswith(_PREFIX):
             raise top.error("metrics", f"names '{metric}'; what is chosen is chosen by metrics of {_PREFIX}…")
@@ -72,7 +71,7 @@ def _metrics(top: Fields) -> tuple[str, ...]:
 
 
 def _rows(systems: Fields, system: str) -> tuple[Row, ...]:
-    listed = enumerate(systems.take(system))
+    listed = enumerate(systems.items(system))
     candidates = [systems.inner(f"{system}[{n}]", {"overrides": one}).overrides("overrides") for n, one in listed]
     labels = [" ".join(candidate) or "as released" for candidate in candidates]
     systems.require_unique(system, labels)

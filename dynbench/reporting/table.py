@@ -13,11 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
-from dynbench.errors import ConfigError
 from dynbench.reporting import fields
 from dynbench.reporting.fields import Fields
 from dynbench.reporting.significance import TESTS
@@ -38,8 +35,6 @@ class Unit:
     digits: int
 
 
-# The parser in C, where there is one: tables are long.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BEST = ("high", "low", "none")
 UNITS = {unit.name: unit for unit in (Unit("percent", 100.0, 2), Unit("fraction", 1.0, 3), Unit("count", 1.0, 0))}
 
@@ -226,13 +221,7 @@ def load(name: str) -> Table:
         ConfigError: If there is no such table, or its file is wrong; names the file and the key.
     """
     path = compose.choice_path("table", name)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
-    return _table(name, Fields(path, content), path)
+    return _table(name, Fields.read(path), path)
 
 
 def load_all(chosen: Sequence[str] = ()) -> list[Table]:

@@ -115,6 +115,9 @@ def test_pruning_keeps_the_runs_of_sweeps(lab, sweep, fake):
         ("[model.dim=32]", "[dim]", "good[2].overrides holds 'dim'; expected key=value"),
         ("runs: 2", "runs: 0", "runs is 0; expected a whole number of at least 1"),
         ("rule:", "rules:", "rule is missing"),
+        ("metrics: [validation_auc]", "metrics: []", "metrics is empty"),
+        ("good: [[]", "good: all\n      other: [[]", "systems.good is 'all'; expected a list"),
+        ("title: A sweep", "title: [", "not YAML"),
         ("runs: 2", "runs: 2\n    seeds: [0]", "seeds is not a key"),
     ],
 )
