@@ -44,7 +44,8 @@ def kept(folder: Path, values: Mapping[str, Any], overrides: Sequence[str], fit:
     file = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter(_FORM))
     root, own = logging.getLogger(), logging.getLogger(NAME)
-    own.propagate, own.level = False, logging.INFO
+    own.propagate = False
+    own.setLevel(logging.INFO)  # by this method: loggers remember what they were not to tell
     # Where nobody listens, warnings reach the terminal by Python's last resort, and they shall go on to.
     listeners = [_Warnings(file), *([] if root.handlers else [logging.lastResort])]
     for handler in listeners:

@@ -61,6 +61,8 @@ def test_a_failure_is_told_with_its_frames_and_warnings_go_on_to_the_terminal(tm
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setattr(logging, "lastResort", handler := logging.StreamHandler())
     handler.setLevel(logging.WARNING)
+    logging.getLogger(journal.NAME).setLevel(logging.NOTSET)
+    journal.note("to nobody")  # nor does it keep those after it from being told
     with pytest.raises(ZeroDivisionError, match="by hand"):
         _break_off(tmp_path / "run", values)
     told = (tmp_path / "run/run.log").read_text()
