@@ -28,7 +28,7 @@ _PREFIX = "validation_"
 
 def names() -> list[str]:
     """The sweeps there are, in alphabetical order."""
-    return sorted(path.stem for path in (compose.CONF / "sweep").glob("*.yaml"))
+    return compose.choices("sweep")
 
 
 def load(name: str, systems: Sequence[str] = ()) -> list[Table]:
@@ -37,9 +37,9 @@ def load(name: str, systems: Sequence[str] = ()) -> list[Table]:
     Raises:
         ConfigError: If there is no such sweep or system, or its file is wrong; names the file and the key.
     """
-    path = compose.CONF / "sweep" / f"{name}.yaml"
-    if not path.is_file():
+    if name not in names():
         raise ConfigError(f"there is no sweep '{name}'; choose one of {', '.join(names())}")
+    path = compose.choice_path("sweep", name)
     top = Fields.read(path)
     better = "high" if top.flag("choose", default=True) else "none"
     metrics = {one: Metric(one, one.removeprefix(_PREFIX), UNITS["percent"], better) for one in _metrics(top)}
