@@ -353,7 +353,7 @@ def _quoted(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="make_tables.py",
+        prog=f"{compose.program_name()} tables",
         description="Run what is missing of the papers' tables and write them as Markdown, CSV and LaTeX. Finished "
         "runs are left alone, failed ones are tried again; interrupt and repeat as you like.",
     )

@@ -20,7 +20,7 @@ from typing import Any
 
 from dynbench import records
 from dynbench.config.check import resolved
-from dynbench.config.compose import choices, compose, parse, program, read_choice
+from dynbench.config.compose import choices, compose, parse, program, program_name, read_choice
 from dynbench.errors import ConfigError, DynbenchError
 from dynbench.reporting.make import prepare
 from dynbench.reporting.words import choice_words
@@ -40,7 +40,7 @@ _KEYS = {"kind", "title", "names", "runs", "table", "settings"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=f"{program_name()} figures", description=__doc__.splitlines()[0])
     parser.add_argument("--figures", nargs="*", default=[], help="names of conf/figure files; all when omitted")
     parser.add_argument("--run", nargs="+", metavar="OVERRIDE", help="draw this run instead, typed as for run.py")
     parser.add_argument("--curves", nargs="+", metavar="OVERRIDE", help="draw these in one picture: model=gae,nglp …")

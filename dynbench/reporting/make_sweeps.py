@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 
 from dynbench import records
+from dynbench.config import compose
 from dynbench.records import Store
 from dynbench.reporting import make, sweeps
 from dynbench.reporting.composer import Composer
@@ -65,7 +66,7 @@ def _main(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sweep.py",
+        prog=f"{compose.program_name()} sweep",
         description="Run the candidates of sweeps (conf/sweep/) that are missing, and write what validation pairs say "
         "of them. No test metric is read. Interrupt and repeat as you like.",
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dynbench.cli import COMMANDS
 from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -406,6 +407,11 @@ def test_help_names_every_choice(command):
     card = command("model=nlsm", "--help")
     assert "Deviations:" in card
     assert "kl_weight" in card
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_says_how_it_was_called(command, name):
+    assert command(name, "--help").startswith(f"usage: python run.py {name} ")
 
 
 def test_shell_completion_is_hydras(command):
