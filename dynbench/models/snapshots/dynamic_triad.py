@@ -37,12 +37,12 @@ Deviations:
       online mode). ``warm_start`` starts from the vectors of the fit before, a new snapshot from those of the last.
 
 Reproduction:
-    NLSM's Table 2 at ``budget=quick`` (3 seeds, results/tables/nlsm_table2.md), micro / macro AUC; settings chosen on
-    validation pairs from five candidates on Enron (results/sweeps/nlsm_table2_dynamictriad.md), two on UCI:
+    NLSM's Table 2 with ten seeds (results/tables/nlsm_table2.md), micro / macro AUC; settings chosen on validation
+    pairs from five candidates on Enron (results/sweeps/nlsm_table2_dynamictriad.md), two on UCI:
 
-    * Enron: 86.5 / 85.5 with ``smoothness: 1``, published 80.26 / 78.98; with the released 0.1 84.4 / 83.3. Other
-      weights of smoothness and triads between 0.01 and 1 change validation by less than a point.
-    * UCI: 78.7 / 80.2 with ``smoothness: 1``, published 77.59 / 80.28; with the released 0.1 validation is 4.7 points
+    * Enron: 86.9 / 85.2 with ``smoothness: 1``, published 80.26 / 78.98; with the released 0.1 84.4 / 83.3 (three
+      seeds). Other weights of smoothness and triads between 0.01 and 1 change validation by less than a point.
+    * UCI: 78.6 / 80.1 with ``smoothness: 1``, published 77.59 / 80.28; with the released 0.1 validation is 4.7 points
       lower (results/sweeps/nlsm_table2_uci_dynamictriad.md).
     * ML-10M, one seed: 71.3 / 71.5 with the released settings and 72.7 / 72.4 with those chosen on UCI, published
       88.71 / 88.43; twelve minutes and 3.8 GB a run. It is as low at the first target as at the last. Links lead from
