@@ -13,7 +13,7 @@ from dynbench.config import compose
 from dynbench.records import Store
 from dynbench.reporting import make, sweeps
 from dynbench.reporting.composer import Composer
-from dynbench.reporting.plan import Filter, Planner
+from dynbench.reporting.plan import Filter
 
 
 class SweepPlan(make.Plan):
@@ -34,10 +34,10 @@ def prepare(
     Raises:
         ConfigError: If a sweep, a system or a candidate is unknown or wrong.
     """
-    planner, plan = Planner(sweeps.BUDGET, extra, composer), SweepPlan(sweeps.BUDGET, store)
-    for table in (table for name in names or sweeps.names() for table in sweeps.load(name, systems)):
+    plan = SweepPlan(sweeps.BUDGET, store)
+    for table, cells in sweeps.planned(composer, names, systems, extra):
         plan.tables[table.name] = table
-        plan.cells[table.name] = {sweeps.BUDGET: planner.plan(table)}
+        plan.cells[table.name] = {sweeps.BUDGET: cells}
     return plan
 
 

@@ -7,7 +7,7 @@ validation says, and which candidate is best by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -17,7 +17,7 @@ from dynbench.errors import ConfigError
 from dynbench.records import Identity, write_text
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.fields import Fields
-from dynbench.reporting.plan import Planner
+from dynbench.reporting.plan import CellPlan, Planner
 from dynbench.reporting.results import Cell
 from dynbench.reporting.table import UNITS, Column, Metric, Row, Table
 
@@ -80,11 +80,23 @@ def _rows(systems: Fields, system: str) -> tuple[Row, ...]:
     )
 
 
+def planned(
+    composer: Composer | None, chosen: Sequence[str] = (), systems: Sequence[str] = (), extra: Sequence[str] = ()
+) -> Iterator[tuple[Table, list[CellPlan]]]:
+    """The tables of sweeps, of all of them when none is chosen, each with its candidates composed.
+
+    Raises:
+        ConfigError: If a sweep, a system or a candidate is unknown or wrong.
+    """
+    planner = Planner(BUDGET, extra, composer)
+    for name in chosen or names():
+        for table in load(name, systems):
+            yield table, planner.plan(table)
+
+
 def used(composer: Composer) -> set[Identity]:
     """The runs of all sweeps."""
-    planner = Planner(BUDGET, (), composer)
-    tables = [table for name in names() for table in load(name)]
-    return {run.identity for table in tables for plan in planner.plan(table) for run in plan.runs}
+    return {run.identity for _, plans in planned(composer) for plan in plans for run in plan.runs}
 
 
 def best(table: Table, cells: Iterable[Cell]) -> Row | None:

@@ -42,7 +42,7 @@ Reproduction:
       the same fits have 84.0 / 85.3, above print. A run takes four minutes.
     * ML-10M, one seed, as on UCI and with ``sampled_columns: 2000``: 85.1 / 88.3, published 87.73 / 89.47; with scaled
       products the same fit has 93.0 / 92.5. It takes half an hour and 6 GB.
-    * On Enron, where vectors are longer, scaling is no gain: 79.2 / 77.1.
+    * On Enron scaling is no gain: 79.2 / 77.1.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ Reproduction:
       usual scale of attention changes nothing (results/sweeps/nlsm_table2_switches_dysat.md).
     * UCI: 68.3 / 69.7 (six seeds) with ``learning_rate: 0.01`` and all nodes in one step, published 81.03 / 85.81;
       nine minutes a run. At ``budget=quick`` 67.5 / 69.4. Four times the steps (``batch_size: 512``), products scaled
-      before they are classified and less weight on random nodes change validation by 2 points at most
+      before they are classified and less weight on random nodes gain 2 points at most on validation, one seed each
       (results/sweeps/nlsm_table2_uci_switches_dysat.md), a lower rate costs 2. On these pairs the product of degrees
       alone has 84.3 / 86.5, and rows of counts classified by the same labels 87.9 / 90.4. DySAT's attention is an
       average over neighbours, which hides how many they are, and its loss asks each node for as many neighbours as any

@@ -37,9 +37,9 @@ Reproduction:
       p = q = 1 81.5 / 81.1 (three seeds).
     * UCI: 77.2 / 80.1 with what is released, published 79.99 / 80.49: macro AUC is reproduced, micro is 2.8 below. The
       logarithm of the weights, the other candidate, is as good (results/sweeps/nlsm_table2_uci_node2vec.md). Nor is it
-      p or q, worth 3 points on Enron, or that hubs are thinned out: each changes validation by less than a point, and
-      three passes over the walks cost 4 (results/sweeps/nlsm_table2_uci_switches_node2vec.md). What is left is not
-      known.
+      p or q, worth 3 points on Enron, or that hubs are thinned out: each changes the mean of both on validation by
+      less than a point, and three passes over the walks cost 4 (one seed each,
+      results/sweeps/nlsm_table2_uci_switches_node2vec.md). What is left is not known.
     * ML-10M, one seed, as released: 91.1 / 90.9, published 87.74 / 87.52; 83 minutes and 1.1 GB a run.
     * Counts of events as weights matter on Enron: their logarithm costs 7 points on validation pairs; on UCI 0.2.
 """
