@@ -72,9 +72,10 @@ class StructuralAttention(nn.Module):
         heads: Number of heads.
         dropout: Share of attention weights, and of entries of ``s``, dropped in training.
         one_hot: Whether the input is a node's number; ``s`` is then a row of ``W``, the same in all snapshots.
+        residual: Whether a node's own input, projected, is added to the output.
     """
 
-    def __init__(self, inputs: int, units: int, heads: int, dropout: float, one_hot: bool):
+    def __init__(self, inputs: int, units: int, heads: int, dropout: float, one_hot: bool, residual: bool = False):
         super().__init__()
         self.heads, self.dropout, self.one_hot = heads, dropout, one_hot
         size = units // heads
@@ -84,6 +85,7 @@ class StructuralAttention(nn.Module):
         bound = math.sqrt(6 / (size + 1))
         self.attend = nn.Parameter(torch.empty(2, heads, size).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(2, heads))
+        self.projection = nn.Parameter(nn.init.xavier_uniform_(torch.empty(inputs, units))) if residual else None
 
     def forward(self, links: SnapshotLinks, inputs: Tensor | None = None) -> Tensor:
         """``(T * n, units)`` outputs; zeros at places where a node has not appeared.
@@ -106,7 +108,11 @@ class StructuralAttention(nn.Module):
             # Entries of s are dropped in each snapshot by itself.
             repeated = table.repeat(steps, 1) if self.one_hot else table
             table, source = F.dropout(repeated, self.dropout), links.origin
-        return F.elu(_Gathered.apply(table, alpha, source, links.place, steps * size))
+        result = F.elu(_Gathered.apply(table, alpha, source, links.place, steps * size))
+        if self.projection is None:
+            return result
+        came_in = self.projection.repeat(steps, 1) if self.one_hot else inputs @ self.projection
+        return result + links.present.view(-1, 1) * came_in
 
 
 def softmax_heads(logits: Tensor, place: Tensor, count: int) -> Tensor:
@@ -158,11 +164,12 @@ class TemporalAttention(nn.Module):
         units: Width of input and output.
         heads: Number of heads.
         dropout: Share of attention weights dropped in training.
+        residual: Whether a node's input at the place is added to the output.
     """
 
-    def __init__(self, units: int, heads: int, dropout: float):
+    def __init__(self, units: int, heads: int, dropout: float, residual: bool = False):
         super().__init__()
-        self.dropout, self.size = dropout, units // heads
+        self.dropout, self.size, self.residual = dropout, units // heads, residual
         for name in ("query", "key", "value"):
             setattr(self, name, nn.Parameter(nn.init.xavier_uniform_(torch.empty(units, units))))
         self.feed = nn.Linear(units, units)
@@ -180,7 +187,8 @@ class TemporalAttention(nn.Module):
             scale: What products of queries and keys are multiplied by.
         """
         flat = inputs.flatten(0, 1)
-        asking = flat.index_select(0, step * inputs.shape[1] + row) @ (self.query * scale)
+        own = flat.index_select(0, step * inputs.shape[1] + row)
+        asking = own @ (self.query * scale)
         keys, values = ((flat @ weight).view_as(inputs).unbind(0) for weight in (self.key, self.value))
         # A place looks at its own and earlier snapshots: those that look at snapshot s stand before the others.
         looking = torch.bincount(step, minlength=len(inputs)).flip(0).cumsum(0).flip(0).tolist()
@@ -196,4 +204,5 @@ class TemporalAttention(nn.Module):
         for weight, value, at in zip(alpha.unbind(0), values, rows, strict=True):
             part = (weight[: len(at)] @ self.owned.t()) * value.index_select(0, at)
             mixed = mixed + F.pad(part, (0, 0, 0, len(row) - len(part)))
-        return F.relu(self.feed(mixed)) + mixed
+        result = F.relu(self.feed(mixed)) + mixed
+        return result + own if self.residual else result

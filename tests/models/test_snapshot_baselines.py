@@ -263,7 +263,7 @@ def test_triad_loss_is_that_of_the_slow_form():
 def test_triad_vectors_stay_in_the_ball():
     model = fitted(DynamicTriad, network())
     assert float(model.vectors.detach().norm(dim=-1).max()) <= 1 + 1e-5
-    assert float(torch.cat([model.theta, model.bias[None]]).norm()) == pytest.approx(1, abs=1e-5)
+    assert float(torch.cat([model.theta, model.bias[None]]).detach().norm()) == pytest.approx(1, abs=1e-5)
     vectors = model.embed(torch.tensor([3]))[0]
     score = model.score(Queries.pairs(torch.tensor([0]), torch.tensor([1]), 4))
     torch.testing.assert_close(score, -(vectors[0] - vectors[1]).square().sum()[None])

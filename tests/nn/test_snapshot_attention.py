@@ -27,13 +27,13 @@ def links(matrices, appeared):
     return SnapshotLinks.of([sparse.csr_array(m.astype(np.float32)) for m in matrices], appeared)
 
 
-@pytest.mark.parametrize("block", [2, 2048])
-def test_within_snapshots(monkeypatch, block):
+@pytest.mark.parametrize(("block", "residual"), [(2, False), (2048, False), (2048, True)])
+def test_within_snapshots(monkeypatch, block, residual):
     monkeypatch.setattr("dynbench.nn.snapshot_attention._BLOCK", block)
     torch.manual_seed(0)
     matrices, appeared = snapshots()
-    first = StructuralAttention(7, 6, 2, 0.0, one_hot=True)
-    second = StructuralAttention(6, 8, 4, 0.0, one_hot=False)
+    first = StructuralAttention(7, 6, 2, 0.0, one_hot=True, residual=residual)
+    second = StructuralAttention(6, 8, 4, 0.0, one_hot=False, residual=residual)
     for layer in (first, second):
         torch.nn.init.normal_(layer.bias)
     prepared = links(matrices, appeared)
@@ -75,10 +75,11 @@ def test_dropout_changes_training_only_and_keeps_the_mean():
         assert torch.equal(layer(prepared), layer(prepared))
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("asked", [[(2, 0), (2, 3), (1, 3), (0, 2)], [(2, 1)], [(1, 0), (0, 0)]])
-def test_along_snapshots(asked):
+def test_along_snapshots(asked, residual):
     torch.manual_seed(0)
-    layer, inputs = TemporalAttention(8, 4, 0.0), torch.randn(3, 4, 8, requires_grad=True)
+    layer, inputs = TemporalAttention(8, 4, 0.0, residual), torch.randn(3, 4, 8, requires_grad=True)
     step, row = torch.tensor(asked).unbind(1)
     result = layer(inputs, step, row, 1 / math.sqrt(3))
     expected = torch.stack([slow.temporal(inputs[:, r], layer, 1 / math.sqrt(3))[t] for t, r in asked])

@@ -15,7 +15,8 @@ def structural(adjacency: np.ndarray, present: list[bool], layer, inputs=None) -
     Args:
         adjacency: ``(n, n)`` symmetric weights.
         present: Which nodes have appeared.
-        layer: Holds ``weight (inputs, units)``, ``attend (2, H, units / H)`` and ``bias (2, H)``.
+        layer: Holds ``weight (inputs, units)``, ``attend (2, H, units / H)`` and ``bias (2, H)``; with a residual,
+            ``projection (inputs, units)``.
         inputs: ``(n, inputs)``; one-hot nodes when ``None``.
     """
     size = len(adjacency)
@@ -40,7 +41,10 @@ def structural(adjacency: np.ndarray, present: list[bool], layer, inputs=None) -
                 logits.append(F.leaky_relu(weight * (first + second), 0.2))
             alpha = torch.stack(logits).softmax(0)
             outputs.append(F.elu(sum(a * part[v] for a, v in zip(alpha, near, strict=True))))
-        rows.append(torch.cat(outputs))
+        row = torch.cat(outputs)
+        if layer.projection is not None:
+            row = row + (layer.projection[u] if inputs is None else inputs[u] @ layer.projection)
+        rows.append(row)
     return torch.stack(rows)
 
 
@@ -57,7 +61,8 @@ def temporal(inputs: torch.Tensor, layer, scale: float) -> torch.Tensor:
             alpha = torch.stack([query[t, mine] @ key[s, mine] * scale for s in range(t + 1)]).softmax(0)
             parts.append(sum(alpha[s] * value[s, mine] for s in range(t + 1)))
         mixed = torch.cat(parts)
-        rows.append(F.relu(layer.feed.weight @ mixed + layer.feed.bias) + mixed)
+        row = F.relu(layer.feed.weight @ mixed + layer.feed.bias) + mixed
+        rows.append(row + inputs[t] if layer.residual else row)
     return torch.stack(rows)
 
 

@@ -26,8 +26,9 @@ Equations:
 
 Deviations:
     * The released code is followed where it says more than the paper: its scaling by snapshots instead of by the width
-      of a head (``scale``), a layer without residual or normalisation, ten negatives shared by a whole batch, the L2
-      penalty on structural weights only, and multiplicities of links as weights (``weights``).
+      of a head (``scale``), layers that neither add what came into them (``residual``) nor normalise, ten negatives
+      shared by a whole batch, the L2 penalty on structural weights only, and multiplicities of links as weights
+      (``weights``).
     * The paper drops temporal attention at a rate of 0.5. The released code never does, since its layer is not told
       that it trains; ``temporal_dropout: 0.5`` is the paper's text.
     * The released settings list heads for three structural layers and use one. Layers are given here by
@@ -115,6 +116,7 @@ class DySAT(SnapshotModel):
         structural_dropout: Share of attention weights and of projected entries dropped within snapshots.
         temporal_dropout: Share of attention weights dropped along snapshots.
         scale: What products along snapshots are divided by the root of: number of ``snapshots``, or the ``width``.
+        residual: Whether each layer adds what came into it, within snapshots after a projection of its own.
         weights: Weight of a link: ``counts`` of events, their ``log``, or ``binary``.
         walks: Walks from each node of a snapshot that has a link.
         length: Nodes per walk.
@@ -144,6 +146,7 @@ class DySAT(SnapshotModel):
         structural_dropout: Dropout = 0.1,
         temporal_dropout: Dropout = 0.5,
         scale: Literal["snapshots", "width"] = "snapshots",
+        residual: bool = False,
         weights: Literal["counts", "log", "binary"] = "counts",
         walks: Count = 10,
         length: Several = 20,
@@ -168,7 +171,8 @@ class DySAT(SnapshotModel):
                 f"model.temporal_units={list(temporal_units)}; layers along snapshots are as wide as the last one "
                 f"within them, {width}"
             )
-        self.structural_dropout, self.temporal_dropout, self.scale = structural_dropout, temporal_dropout, scale
+        self.structural_dropout, self.temporal_dropout = structural_dropout, temporal_dropout
+        self.scale, self.residual = scale, residual
         self.weights, self.walks, self.length, self.window = weights, walks, length, window
         self.contexts, self.negatives, self.negative_weight = contexts, negatives, negative_weight
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
@@ -211,12 +215,12 @@ class DySAT(SnapshotModel):
         self.register_buffer("node", torch.zeros(nodes, dtype=torch.long))
         widths = [nodes, *(units for units, _ in self.structural)]
         self.within = nn.ModuleList(
-            StructuralAttention(width, units, heads, self.structural_dropout, one_hot=number == 0)
+            StructuralAttention(width, units, heads, self.structural_dropout, number == 0, self.residual)
             for number, (width, (units, heads)) in enumerate(zip(widths, self.structural, strict=False))
         )
         self.position = nn.Parameter(nn.init.xavier_uniform_(torch.empty(steps, widths[-1])))
         self.along = nn.ModuleList(
-            TemporalAttention(units, heads, self.temporal_dropout) for units, heads in self.temporal
+            TemporalAttention(units, heads, self.temporal_dropout, self.residual) for units, heads in self.temporal
         )
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
