@@ -21,7 +21,7 @@ from dynbench.config import compose
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import DynbenchError
 from dynbench.records import Identity, Record, Store
-from dynbench.reporting import guests, launching, process_pool, render, schedule, scoreboard, sweeps, table
+from dynbench.reporting import figures, guests, launching, process_pool, render, schedule, scoreboard, sweeps, table
 from dynbench.reporting.composer import Composer
 from dynbench.reporting.plan import CellPlan, Filter, Planner, Run
 from dynbench.reporting.results import Cell, is_unavailable, measure, one_line
@@ -252,8 +252,8 @@ def _main(options: argparse.Namespace) -> int:
         return 1 if report.failed else 0
     every = prepare((), options.budget, store, options.set, composer) if options.tables else plan
     if options.prune:
-        used = {*every.wanted(), *sweeps.used(composer)}
-        print(f"pruned: {store.published.prune(used)} runs that no table and no sweep uses")
+        used = {*every.wanted(), *sweeps.used(composer), *figures.used(composer)}
+        print(f"pruned: {store.published.prune(used)} runs that no table, sweep or figure uses")
     print(f"written: {scoreboard.write(every.scores(), store.results_dir)}")
     print_report(report, options.no_run)
     return 1 if report.failed else 0
@@ -363,7 +363,7 @@ def _parser() -> argparse.ArgumentParser:
         "NAME,model.KEY=VALUE); such tables are written to own_rows/ in the work folder")  # fmt: skip
     add("--budget", default="quick", help=f"{' | '.join(BUDGETS)} (default: quick)")
     add("--results-dir", metavar="DIR", help=f"published runs, tables (default: results; at smoke {SMOKE_RESULTS})")
-    add("--prune", action="store_true", help="remove published runs that no table and no sweep uses")
+    add("--prune", action="store_true", help="remove published runs that no table, sweep or figure uses")
     add("--only", default="", metavar="row=NAME,column=NAME", help="run these rows and columns only")
     add_run_options(parser)
     return parser

@@ -20,22 +20,12 @@ from typing import Any
 
 from dynbench import records
 from dynbench.config.check import resolved
-from dynbench.config.compose import choices, compose, parse, program, program_name, read_choice
+from dynbench.config.compose import choices, compose, parse, program, program_name
 from dynbench.errors import ConfigError, DynbenchError
+from dynbench.reporting import figures
+from dynbench.reporting.composer import Composer
 from dynbench.reporting.make import prepare
 from dynbench.reporting.words import choice_words
-
-KINDS = {
-    "link": "dynbench.reporting.link_figures",
-    "embedding": "dynbench.reporting.embedding_figures",
-    "sweep": "dynbench.reporting.sweep_figures",
-    "bars": "dynbench.reporting.bar_figures",
-    "versus": "dynbench.reporting.versus_figures",
-    "communities": "dynbench.reporting.community_figures",
-    "latent": "dynbench.reporting.latent_figures",
-    "curves": "dynbench.reporting.curve_figures",
-}
-_KEYS = {"kind", "title", "names", "runs", "table", "settings"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="seeds of each curve (default: --seed)")
     parser.add_argument(
         "--kind",
-        choices=sorted(KINDS.keys() - {"curves"}),
+        choices=sorted(figures.KINDS.keys() - {"curves"}),
         default="link",
         help="which figures of --run (default: link)",
     )
@@ -67,43 +57,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except DynbenchError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    failed = 0
+    failed, composer, store = 0, Composer(), records.Store(chosen.results_dir, chosen.work_dir)
     for name in chosen.figures or choices("figure"):
         try:
-            entries = load(name)
+            entries = figures.load(name)
             if "table" in entries:
                 _make_from_table(name, entries, chosen)
             if entries["kind"] == "curves":
                 failed += _make_curves(name, entries, chosen)
-                continue
-            for run in entries.get("runs", ()):
-                failed += not _make(name, entries, run, chosen)
+            else:
+                failed += sum(not _make(name, entries, run, chosen) for run in entries.get("runs", ()))
+            # What is drawn among the results has its record among the results.
+            for found in figures.runs(name, composer).values():
+                store.publish(dict.fromkeys(found, ()))
         except DynbenchError as error:
             print(f"{name}: {error}", file=sys.stderr)
             failed += 1
     return 1 if failed else 0
 
 
-def load(name: str) -> dict[str, Any]:
-    """One figure file, checked.
-
-    Raises:
-        ConfigError: If there is no such file, or a key is missing or unknown.
-    """
-    content = read_choice("figure", name)
-    if set(content) - _KEYS:
-        raise ConfigError(f"conf/figure/{name}.yaml: unknown key '{min(set(content) - _KEYS)}'; known: {sorted(_KEYS)}")
-    if content.get("kind") not in KINDS or not (content.get("runs") or content.get("table")):
-        raise ConfigError(f"conf/figure/{name}.yaml needs a kind ({', '.join(KINDS)}), and runs or a table")
-    return content
-
-
 def _make(name: str, entries: dict[str, Any], run: dict[str, Any], chosen: argparse.Namespace) -> bool:
     """Draw one run; what stands in the way is said, and does not stop the others."""
     try:
         scores = _scores(run["overrides"], chosen.seed, chosen)
-        folder = Path(chosen.results_dir) / "figures" / name / run["name"]
-        module = importlib.import_module(KINDS[entries["kind"]])
+        folder = Path(chosen.results_dir) / figures.FOLDER / name / run["name"]
+        module = importlib.import_module(figures.KINDS[entries["kind"]])
         title = f"{run['label']} (seed {chosen.seed})"
         module.draw(scores, folder, title, entries.get("names"), chosen.format, **run.get("settings", {}))
         print(f"{name}, {run['name']}: {folder}")
@@ -133,7 +111,7 @@ def _scores(words: Sequence[str], seed: int, chosen: argparse.Namespace) -> Path
 
 def _make_curves(name: str, entries: dict[str, Any], chosen: argparse.Namespace) -> int:
     """Draw all runs of a figure in one picture; returns how many are missing in it."""
-    seeds = chosen.seeds or entries.get("settings", {}).get("seeds") or [chosen.seed]
+    seeds = chosen.seeds or figures.seeds(entries) or [chosen.seed]
     scores: dict[str, list[Path]] = {}
     missing = 0
     for run in entries["runs"]:
@@ -143,9 +121,9 @@ def _make_curves(name: str, entries: dict[str, Any], chosen: argparse.Namespace)
             except DynbenchError as error:
                 print(f"{name}, {run['label']}, seed {seed}: {error}", file=sys.stderr)
                 missing += 1
-    folder = Path(chosen.results_dir) / "figures" / name
+    folder = Path(chosen.results_dir) / figures.FOLDER / name
     found = {label: paths for label, paths in scores.items() if paths}
-    module = importlib.import_module(KINDS["curves"])
+    module = importlib.import_module(figures.KINDS["curves"])
     written = module.draw(found, folder, entries.get("title", ""), entries.get("names"), chosen.format)
     print("written:", *written, sep="\n  ")
     return missing
@@ -174,8 +152,8 @@ def _make_from_table(name: str, entries: dict[str, Any], chosen: argparse.Namesp
     store = records.Store(chosen.results_dir, chosen.work_dir)
     plan = prepare([entries["table"]], chosen.budget, store)
     definition, cells = plan.tables[entries["table"]], plan.measure(entries["table"])
-    folder = Path(chosen.results_dir) / "figures" / name
-    module = importlib.import_module(KINDS[entries["kind"]])
+    folder = Path(chosen.results_dir) / figures.FOLDER / name
+    module = importlib.import_module(figures.KINDS[entries["kind"]])
     title = entries.get("title", definition.title)
     module.draw(cells, folder, title, entries.get("names"), chosen.format, **entries.get("settings", {}))
     print(f"{name}: {folder}")

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from dynbench.errors import ConfigError
-from dynbench.reporting import bar_figures, make_figures
+from dynbench.reporting import bar_figures, figures
 from dynbench.reporting.results import Cell
 from dynbench.reporting.table import Column, Metric, Published, Row, Unit
 
@@ -55,4 +55,4 @@ def test_files_are_written(tmp_path):
 
 @pytest.mark.parametrize("name", ["crosslink_figure3", "crosslink_figure4"])
 def test_the_files_can_be_read(name):
-    assert make_figures.load(name)["kind"] == "bars"
+    assert figures.load(name)["kind"] == "bars"

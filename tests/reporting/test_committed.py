@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dynbench.records import Store
-from dynbench.reporting import make_sweeps, render, scoreboard, sweeps
+from dynbench.reporting import figures, make_sweeps, render, scoreboard, sweeps
 from dynbench.reporting.make import prepare
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -51,8 +51,20 @@ def test_the_scoreboard_equals_a_fresh_one(plan):
     assert page == scoreboard.scoreboard(plan.scores()), f"{scoreboard.NAME} is stale; {AGAIN}"
 
 
-def test_every_published_run_is_used_by_a_table_or_a_sweep(plan, composer):
-    wanted = {*plan.wanted(), *sweeps.used(composer)}
+def test_every_committed_figure_comes_from_a_published_run(plan, composer):
+    drawn = [
+        (path.name, run, found)
+        for path in (RESULTS / figures.FOLDER).iterdir()
+        for run, found in figures.runs(path.name, composer).items()
+        if (path / run).is_dir() or figures.load(path.name)["kind"] == "curves"  # which are one picture of all runs
+    ]
+    assert drawn
+    missing = [(name, run) for name, run, found in drawn if not any(map(plan.store.published.holds, found))]
+    assert not missing, "make it again with: python scripts/make_figures.py --figures NAME"
+
+
+def test_every_published_run_is_used_by_a_table_a_sweep_or_a_figure(plan, composer):
+    wanted = {*plan.wanted(), *sweeps.used(composer), *figures.used(composer)}
     unused = [str(run.name) for run in plan.store.published.all() if run.name not in wanted]
     assert not unused, f"{len(unused)} runs, the first {unused[0]}; remove them with --prune"
 

@@ -7,7 +7,7 @@ import pytest
 
 from dynbench import records
 from dynbench.errors import ConfigError, DataError
-from dynbench.reporting import embedding_figures, make_figures, sweep_figures
+from dynbench.reporting import embedding_figures, figures, make_figures, sweep_figures
 from dynbench.reporting.results import Cell
 from dynbench.reporting.table import Column, Metric, Row, Unit
 
@@ -94,7 +94,7 @@ def test_sweeps(tmp_path):
 
 def test_a_table_that_is_no_sweep_is_said(tmp_path, capsys, monkeypatch):
     entries = {"kind": "sweep", "table": "nlsm_table1", "settings": {"over": "data.p"}}
-    monkeypatch.setattr(make_figures, "load", lambda name: entries)
+    monkeypatch.setattr(figures, "load", lambda name: entries)
     code = make_figures.main(["--figures", "some", "--no-run", "--results-dir", str(tmp_path)])
     assert code == 1
     assert "some: column 'nodes' does not set data.p" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from dynbench.errors import ConfigError, DataError
 from dynbench.metrics import curves
 from dynbench.metrics.links import FoldMetrics, precision_at_k
 from dynbench.metrics.steps import LinkMetrics
-from dynbench.reporting import link_figures, make_figures
+from dynbench.reporting import figures, link_figures, make_figures
 
 
 def block(step, labels, fold="test"):
@@ -124,7 +124,7 @@ def test_what_is_missing_is_said(tmp_path):
 
 @pytest.mark.parametrize("name", choices("figure"))
 def test_figure_files(name):
-    entries = make_figures.load(name)
+    entries = figures.load(name)
     assert all({"name", "label", "overrides"} <= set(run) for run in entries.get("runs", ()))
     if "table" in entries:
         assert entries["table"] in choices("table")
