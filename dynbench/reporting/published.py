@@ -168,6 +168,28 @@ def _for_data(settings: Mapping[str, Any], data: str | None) -> dict[str, Any]:
     return found
 
 
+def is_default(config: Mapping[str, Any] | DictConfig, budget: str, override: str) -> bool:
+    """Whether an override says what the file of its choice says anyway, for this dataset and budget.
+
+    Args:
+        config: The configuration of the run.
+        budget: Its name.
+        override: ``model.dim=32``.
+    """
+    key, text = split(override)
+    group = key.split(".")[0]
+    name = _select(config, f"{group}.name")
+    if name is None:  # a record of few words
+        return False
+    schema.register()
+    try:
+        content = read_choice(group, name)
+        root = OmegaConf.create({"budget": {"name": budget}, "data": _select(config, "data"), group: content})
+        return _holds(root, key, text)
+    except (ConfigError, OmegaConfBaseException):  # a choice that is gone, or a setting that hangs on something else
+        return False
+
+
 def _holds(config: Mapping[str, Any] | DictConfig, key: str, text: str) -> bool:
     """Whether a configuration is as an override says. A choice is compared by its name, a setting by its value."""
     value = _select(config, key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dynbench.records import Record
 from dynbench.reporting.layout import number, with_published
-from dynbench.reporting.published import PublishedValue
+from dynbench.reporting.published import PublishedValue, is_default
 from dynbench.reporting.results import changed_text, cut_text
 from dynbench.reporting.table import UNITS, Unit, split
 
@@ -95,7 +95,8 @@ def _other_settings(record: Record, published: Sequence[PublishedValue]) -> list
     """What was typed that the table does not say and that can move a number."""
     said = {split(text)[0] for paper in published for text in paper.overrides}
     typed = [text for text in record.overrides if split(text)[0].split(".")[0] in _GROUPS]
-    own = [text for text in typed if split(text)[0] not in said and "." in split(text)[0]]
+    beyond = [text for text in typed if split(text)[0] not in said and "." in split(text)[0]]
+    own = [text for text in beyond if not is_default(record.config, record.budget, text)]
     tuned = dict.fromkeys(f"{key} is {text} there" for paper in published for key, text in map(split, paper.otherwise))
     return [*own, *tuned]
 

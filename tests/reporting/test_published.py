@@ -139,6 +139,17 @@ def test_summary_shows_all_that_matters():
     assert max(map(len, lines)) <= 100
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [("model.dim=64", False), ("model.dim=32", True), ("model.epochs=300", False), ("model.epochs=1000", True)],
+)
+def test_what_was_typed_is_told_if_it_is_no_default(typed, told):
+    values = OmegaConf.to_container(compose(["model=nlsm", "data=enron", typed]), resolve=True)
+    text = format_summary(record(overrides=["model=nlsm", typed], config=values), find(values), "x.json")
+    assert (typed in text) is told
+    assert ("not as in the table" in text) is told
+
+
 def test_summary_without_published_values_and_of_failures():
     text = format_summary(record(comparable=False, changed={"links": "new"}, cuts={}), [], "x.json")
     assert "no table has a published value" in text
