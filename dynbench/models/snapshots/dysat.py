@@ -53,7 +53,7 @@ Reproduction:
       little (87.7). At the released rate it costs 1.7 points, links alike instead of their counts cost 0.7, and the
       usual scale of attention changes nothing. ``residual: true`` gains 1.9 there, to 88.3, as much as the higher rate
       (results/sweeps/nlsm_table2_switches_dysat.md).
-    * UCI: 68.3 / 69.7 (six seeds) with ``learning_rate: 0.01`` and all nodes in one step, published 81.03 / 85.81;
+    * UCI, ten seeds: 68.5 / 69.8 with ``learning_rate: 0.01`` and all nodes in one step, published 81.03 / 85.81;
       nine minutes a run. At ``budget=quick`` 67.5 / 69.4. Four times the steps (``batch_size: 512``), products scaled
       before they are classified and less weight on random nodes gain 2 points at most on validation, one seed each; a
       larger penalty and a lower rate cost 2; ``residual: true`` gains 3.2 micro and 4.2 macro, the most of all, and a
