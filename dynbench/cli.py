@@ -95,7 +95,7 @@ def _play(values: dict[str, Any], words: Sequence[str]) -> Record | None:
         print(f"embeddings: {save_embeddings(values, words)}")
         return None
     from dynbench.comparing.sweep import note
-    from dynbench.reporting.published import find
+    from dynbench.reporting.published import find, nearest
     from dynbench.reporting.summary import format_summary
     from dynbench.runner import run
 
@@ -104,7 +104,8 @@ def _play(values: dict[str, Any], words: Sequence[str]) -> Record | None:
         return None
     if outcome.skipped:
         print(f"finished before ({outcome.record.created}); force=true runs it again")
-    print(format_summary(outcome.record, find(values), outcome.path))
+    published = find(values)
+    print(format_summary(outcome.record, published, outcome.path, None if published else nearest(values)))
     note(values, outcome.record.name)
     return outcome.record
 

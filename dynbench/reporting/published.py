@@ -11,9 +11,11 @@ other row is its own, and is told what the row sets otherwise.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,13 +76,48 @@ def find(config: Mapping[str, Any] | DictConfig) -> list[PublishedValue]:
         config: A composed configuration, or the one kept in a record.
     """
     found: list[PublishedValue] = []
-    budget = _select(config, "budget.name") or BUDGETS[-1]
     for name in names():
         try:
-            found += _in_table(load(name), config, budget)
+            found += _in_table(load(name), config, _budget(config))
         except ConfigError as error:
             _log.warning("table %s is left out: %s", name, error)
     return found
+
+
+class Near(NamedTuple):
+    """A cell with a published value, and what a run would have to say to belong to it."""
+
+    table: str
+    row: str
+    column: str
+    overrides: tuple[str, ...]
+
+
+def nearest(config: Mapping[str, Any] | DictConfig) -> Near | None:
+    """The published cell of the same model and dataset to which a run without any could be brought most easily.
+
+    Args:
+        config: A composed configuration, or the one kept in a record.
+    """
+    found: list[Near] = []
+    for name in names():
+        with contextlib.suppress(ConfigError):  # the log has heard of it already
+            found += _near(load(name), config)
+    return min(found, key=lambda near: len(near.overrides), default=None)
+
+
+def _near(table: Table, config: Mapping[str, Any] | DictConfig) -> Iterator[Near]:
+    for row, column in itertools.product(table.rows, table.columns):
+        papers = (table.published.get((row.name, column.name, metric)) for metric in column.metrics)
+        said = dict(map(split, table.cell_overrides(row, column, _budget(config))))
+        same = all(group in said and _holds(config, group, said[group]) for group in ("model", "data"))
+        if not same or all(paper is None or paper.value is None for paper in papers):
+            continue
+        if "recipe" in said and not _recipe_lacks(config, said)[0]:
+            del said["recipe"]
+        lacks = tuple(f"{key}={text}" for key, text in said.items() if key == "recipe" or not _holds(config, key, text))
+        if lacks:
+            yield Near(table.name, row.label, column.label, lacks)
 
 
 def _in_table(table: Table, config: Mapping[str, Any] | DictConfig, budget: str) -> list[PublishedValue]:
@@ -90,18 +127,14 @@ def _in_table(table: Table, config: Mapping[str, Any] | DictConfig, budget: str)
         for row in table.rows:
             overrides = table.cell_overrides(row, column, budget)
             typed = dict(map(split, overrides))
-            recipe = typed.pop("recipe", None)
-            if not all(_holds(config, key, text) for key, text in typed.items()):
+            if not all(_holds(config, key, text) for key, text in typed.items() if key != "recipe"):
                 continue
             says, otherwise = len(typed), ()
-            if recipe is not None:
-                tuned, own = _settings(recipe, _select(config, "data.name"))
-                lacks = [
-                    f"{key}={text}" for key, text in own.items() if key not in typed and not _holds(config, key, text)
-                ]
-                if lacks and not tuned:
+            if "recipe" in typed:
+                otherwise, tuned, own = _recipe_lacks(config, typed)
+                if otherwise and not tuned:
                     continue
-                says, otherwise = len(typed | own) - len(lacks), tuple(lacks)
+                says = len(own.keys() | typed.keys() - {"recipe"}) - len(otherwise)
             fitting.append(_Fit(row, overrides, says, otherwise))
         own = [fit for fit in fitting if not fit.otherwise] or fitting
         most = max((fit.says for fit in own), default=0)
@@ -146,6 +179,19 @@ def _values(table: Table, column: Column, fit: _Fit) -> list[PublishedValue]:
                 )
             )
     return found
+
+
+def _recipe_lacks(
+    config: Mapping[str, Any] | DictConfig, said: Mapping[str, str]
+) -> tuple[tuple[str, ...], bool, dict[str, str]]:
+    """What a cell's recipe sets and a run does not, less what the cell says itself; then what ``_settings`` gives."""
+    tuned, own = _settings(said["recipe"], _select(config, "data.name"))
+    lacks = (f"{key}={text}" for key, text in own.items() if key not in said and not _holds(config, key, text))
+    return tuple(lacks), tuned, own
+
+
+def _budget(config: Mapping[str, Any] | DictConfig) -> str:
+    return _select(config, "budget.name") or BUDGETS[-1]
 
 
 def _settings(recipe: str, data: str | None) -> tuple[bool, dict[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dynbench.records import Record
 from dynbench.reporting.layout import number, with_published
-from dynbench.reporting.published import PublishedValue, is_default
+from dynbench.reporting.published import Near, PublishedValue, is_default
 from dynbench.reporting.results import changed_text, cut_text
 from dynbench.reporting.table import UNITS, Unit, split
 
@@ -18,20 +18,23 @@ _INDENT = 12
 _GROUPS = ("model", "data", "protocol", "trainer")
 
 
-def format_summary(record: Record, published: Sequence[PublishedValue], path: str | Path) -> str:
+def format_summary(
+    record: Record, published: Sequence[PublishedValue], path: str | Path, near: Near | None = None
+) -> str:
     """The summary of a run as plain text of at most 100 columns (a longer path stands on a line of its own).
 
     Args:
         record: The run's record.
         published: What it can be set beside, from :func:`dynbench.reporting.published.find`.
         path: Where the record lies.
+        near: What it could have been set beside, from :func:`dynbench.reporting.published.nearest`.
     """
     what = f"{record.model} on {record.data}, {record.protocol}, seed {record.seed}, budget {record.budget}"
     lines = [*_wrap(f"{what}: {record.status}"), ""]
     if record.reason:
         lines += [*_item("reason", record.reason), ""]
     if record.metrics:
-        lines += [*_metrics(record, published), ""]
+        lines += [*_metrics(record, published), *([] if published else _nothing_published(near)), ""]
     lines += [*_caveats(record, published), *_cost(record), *_path(path)]
     return "\n".join(lines)
 
@@ -53,7 +56,14 @@ def _metrics(record: Record, published: Sequence[PublishedValue]) -> list[str]:
         numbers = [text.rjust(width) for text, width in zip(row[1:4], widths[1:4], strict=False)]
         source = textwrap.shorten(row[4], last, placeholder=" …") if len(row) > 4 else ""
         lines.append("  ".join([row[0].ljust(widths[0]), *numbers, source]).rstrip())
-    return lines if published else [*lines, "(no table has a published value for this run)"]
+    return lines
+
+
+def _nothing_published(near: Near | None) -> list[str]:
+    if near is None:
+        return ["(no table has a published value for this run)"]
+    place = f"{near.table}, {near.row}, {near.column}"
+    return _wrap(f"(no table has a published value for this run; {place} would, with {' '.join(near.overrides)})")
 
 
 def _metric_row(name: str, value: float, paper: PublishedValue | None, plain: Unit) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from dynbench.config.compose import compose
 from dynbench.records import Record
-from dynbench.reporting.published import find
+from dynbench.reporting.published import find, nearest
 from dynbench.reporting.summary import format_summary
 
 
@@ -137,6 +137,33 @@ def test_summary_shows_all_that_matters():
     ):
         assert part in text
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "lacks"),
+    [
+        (
+            ["model=nlsm", "data=email_eu"],
+            ("nlsm_table4", "NLSM", "EU-D"),
+            {"protocol=single_step_allpairs", "model.dim=32"},
+        ),
+        (
+            ["model=edgebank", "data=mooc"],
+            ("dyglib_table1", "EdgeBank, unlimited memory", "MOOC"),
+            {"protocol=temporal_events"},
+        ),
+    ],
+)
+def test_what_would_be_published_is_told(words, place, lacks):
+    values = compose(words)
+    near = nearest(values)
+    assert (near.table, near.row, near.column) == place
+    assert lacks <= set(near.overrides)
+    # What is told leads there.
+    assert {(one.table, one.row, one.column) for one in find(compose([*words, *near.overrides]))} >= {place}
+    text = format_summary(record(), find(values), "x.json", near)
+    assert f"{', '.join(place)} would, with" in " ".join(text.split())
+    assert nearest(config("nobody")) is None
 
 
 @pytest.mark.parametrize(

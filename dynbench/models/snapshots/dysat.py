@@ -50,9 +50,9 @@ Reproduction:
       ``budget=quick``). With the last epoch instead (``judge_every: 200``, two seeds) validation says 84.3 and test
       82.8. So choosing gains nothing on test pairs, and print lies between the two.
     * The text's temporal dropout of 0.5 changes nothing (validation 88.0 against 88.1), and 0.5 within snapshots as
-      little (87.7). At the released rate it costs 1.7 points, links alike instead of their counts cost 0.7, and the
-      usual scale of attention changes nothing. ``residual: true`` gains 1.9 there, to 88.3, as much as the higher rate
-      (results/sweeps/nlsm_table2_switches_dysat.md).
+      little (87.7). At the released rate it costs 1.7 points, links alike instead of their counts cost 0.7; the usual
+      scale of attention changes nothing, and three layers within snapshots instead of one cost 0.3. ``residual: true``
+      gains 1.9 there, to 88.3, as much as the higher rate (results/sweeps/nlsm_table2_switches_dysat.md).
     * UCI, ten seeds: 68.5 / 69.8 with ``learning_rate: 0.01`` and all nodes in one step, published 81.03 / 85.81;
       nine minutes a run. At ``budget=quick`` 67.5 / 69.4. Four times the steps (``batch_size: 512``), products scaled
       before they are classified and less weight on random nodes gain 2 points at most on validation, one seed each; a
