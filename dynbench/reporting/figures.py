@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynbench.config.compose import choices, read_choice
@@ -61,6 +61,6 @@ def runs(name: str, composer: Composer) -> dict[str, set[Identity]]:
     }  # fmt: skip
 
 
-def used(composer: Composer) -> set[Identity]:
-    """The runs that figures are drawn from."""
-    return {run for name in choices("figure") for found in runs(name, composer).values() for run in found}
+def used(composer: Composer, chosen: Sequence[str] = ()) -> set[Identity]:
+    """The runs that figures are drawn from: those of all files when none is chosen."""
+    return {run for name in chosen or choices("figure") for found in runs(name, composer).values() for run in found}

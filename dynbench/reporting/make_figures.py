@@ -68,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 failed += sum(not _make(name, entries, run, chosen) for run in entries.get("runs", ()))
             # What is drawn among the results has its record among the results.
-            for found in figures.runs(name, composer).values():
-                store.publish(dict.fromkeys(found, ()))
+            store.publish(dict.fromkeys(figures.used(composer, [name]), ()))
         except DynbenchError as error:
             print(f"{name}: {error}", file=sys.stderr)
             failed += 1

@@ -27,7 +27,7 @@ from dynbench.config import schema
 from dynbench.config.compose import read_choice
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError
-from dynbench.reporting.table import Column, Row, Table, Unit, load, names, split
+from dynbench.reporting.table import Column, Published, Row, Table, Unit, load, names, split
 
 _log = logging.getLogger(__name__)
 
@@ -76,9 +76,10 @@ def find(config: Mapping[str, Any] | DictConfig) -> list[PublishedValue]:
         config: A composed configuration, or the one kept in a record.
     """
     found: list[PublishedValue] = []
+    budget = _budget(config)
     for name in names():
         try:
-            found += _in_table(load(name), config, _budget(config))
+            found += _in_table(load(name), config, budget)
         except ConfigError as error:
             _log.warning("table %s is left out: %s", name, error)
     return found
@@ -100,18 +101,19 @@ def nearest(config: Mapping[str, Any] | DictConfig) -> Near | None:
         config: A composed configuration, or the one kept in a record.
     """
     found: list[Near] = []
+    budget = _budget(config)
     for name in names():
         with contextlib.suppress(ConfigError):  # the log has heard of it already
-            found += _near(load(name), config)
+            found += _near(load(name), config, budget)
     return min(found, key=lambda near: len(near.overrides), default=None)
 
 
-def _near(table: Table, config: Mapping[str, Any] | DictConfig) -> Iterator[Near]:
+def _near(table: Table, config: Mapping[str, Any] | DictConfig, budget: str) -> Iterator[Near]:
     for row, column in itertools.product(table.rows, table.columns):
-        papers = (table.published.get((row.name, column.name, metric)) for metric in column.metrics)
-        said = dict(map(split, table.cell_overrides(row, column, _budget(config))))
-        same = all(group in said and _holds(config, group, said[group]) for group in ("model", "data"))
-        if not same or all(paper is None or paper.value is None for paper in papers):
+        if not _printed(table, row, column):
+            continue
+        said = dict(map(split, table.cell_overrides(row, column, budget)))
+        if not all(group in said and _holds(config, group, said[group]) for group in ("model", "data")):
             continue
         if "recipe" in said and not _recipe_lacks(config, said)[0]:
             del said["recipe"]
@@ -156,29 +158,32 @@ class _Fit(NamedTuple):
     otherwise: tuple[str, ...]
 
 
+def _printed(table: Table, row: Row, column: Column) -> dict[str, Published]:
+    """What the paper prints in a cell, by metric."""
+    papers = ((metric, table.published.get((row.name, column.name, metric))) for metric in column.metrics)
+    return {metric: paper for metric, paper in papers if paper is not None and paper.value is not None}
+
+
 def _values(table: Table, column: Column, fit: _Fit) -> list[PublishedValue]:
-    found, row = [], fit.row
-    for name in column.metrics:
-        paper = table.published.get((row.name, column.name, name))
-        if paper is not None and paper.value is not None:
-            found.append(
-                PublishedValue(
-                    table=table.name,
-                    title=table.title,
-                    row=row.label,
-                    column=column.label,
-                    metric=name,
-                    value=paper.value,
-                    sd=paper.sd,
-                    unit=table.metrics[name].unit,
-                    runs=table.runs.get("paper"),
-                    overrides=tuple(fit.overrides),
-                    note=" ".join(filter(None, [row.note, column.note, paper.note])),
-                    comparable=table.is_comparable(row, column),
-                    otherwise=fit.otherwise,
-                )
-            )
-    return found
+    row = fit.row
+    return [
+        PublishedValue(
+            table=table.name,
+            title=table.title,
+            row=row.label,
+            column=column.label,
+            metric=name,
+            value=paper.value,
+            sd=paper.sd,
+            unit=table.metrics[name].unit,
+            runs=table.runs.get("paper"),
+            overrides=tuple(fit.overrides),
+            note=" ".join(filter(None, [row.note, column.note, paper.note])),
+            comparable=table.is_comparable(row, column),
+            otherwise=fit.otherwise,
+        )
+        for name, paper in _printed(table, row, column).items()
+    ]
 
 
 def _recipe_lacks(
