@@ -16,6 +16,7 @@ from dynbench.metrics import curves
 from dynbench.metrics.links import FoldMetrics, precision_at_k
 from dynbench.metrics.steps import LinkMetrics
 from dynbench.reporting import figures, link_figures, make_figures
+from dynbench.reporting.composer import Composer
 
 
 def block(step, labels, fold="test"):
@@ -182,3 +183,20 @@ def test_several_models_in_one_picture(tmp_path, capsys, monkeypatch):
         assert own["auc"] == pytest.approx([found[0], found[1]], abs=2e-6)
     assert make_figures.main(["--curves", "model=bass", *places]) == 2
     assert "error: model=bass is unknown; did you mean 'bas'?" in capsys.readouterr().err
+
+
+def test_what_a_figure_file_is_drawn_from_is_published(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    words = ["model=last_snapshot", "data=nlsm_process", "data.nodes=30", "data.steps=5"]
+    entries = {"kind": "link", "runs": [{"name": "one", "label": "One", "overrides": words}]}
+    monkeypatch.setattr(figures, "load", lambda name: entries)
+    monkeypatch.setattr(make_figures, "_run", lambda words: runner.run(check(compose(words))))
+    places = ["--results-dir", str(tmp_path), "--work-dir", str(tmp_path / "runs")]
+    assert make_figures.main(["--figures", "some", *places]) == 0, capsys.readouterr().err
+    (drawn,) = (tmp_path / "figures" / "some").iterdir()
+    assert drawn.name == "one"
+    (record,) = records.Store(tmp_path, tmp_path / "elsewhere").published.all()
+    assert record.name in figures.used(Composer(), ["some"])
+    # A run that no file names is drawn, and is nobody's result.
+    assert make_figures.main(["--run", *words, "--seed", "3", *places]) == 0, capsys.readouterr().err
+    assert len(list(records.Store(tmp_path, tmp_path / "elsewhere").published.all())) == 1
