@@ -191,6 +191,12 @@ def parse(words: Sequence[str], sweep: bool = False) -> list[Override]:
     return parsed
 
 
+def standing_for(model: str, protocol: str | None) -> str:
+    """The model that stands for another under a protocol, as the file of the other says; mostly the model itself."""
+    known = model in choices("model")
+    return read_choice("model", model).get("variants", {}).get(protocol, model) if known else model
+
+
 def with_variants(words: Sequence[str]) -> list[str]:
     """Replace a model by the variant that stands for it under the chosen protocol, if its file names one.
 
@@ -198,13 +204,8 @@ def with_variants(words: Sequence[str]) -> list[str]:
     ``model=nlsm_kg protocol=windowed_kg``. A protocol that is swept over chooses no variant.
     """
     chosen = dict(word.split("=", 1) for word in words if "=" in word)
-    known = choices("model")
     typed = chosen.get("model", default_choices()["model"])
-    names = [
-        read_choice("model", name).get("variants", {}).get(chosen.get("protocol"), name) if name in known else name
-        for name in typed.split(",")
-    ]
-    meant = ",".join(names)
+    meant = ",".join(standing_for(name, chosen.get("protocol")) for name in typed.split(","))
     if meant == typed:
         return list(words)
     # In place: command lines end with options of Hydra's, after which no override may stand.

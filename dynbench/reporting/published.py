@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dynbench.config import schema
-from dynbench.config.compose import read_choice
+from dynbench.config.compose import read_choice, standing_for
 from dynbench.config.schema import BUDGETS
 from dynbench.errors import ConfigError
 from dynbench.reporting.table import Column, Published, Row, Table, Unit, load, names, split
@@ -245,7 +245,8 @@ def _holds(config: Mapping[str, Any] | DictConfig, key: str, text: str) -> bool:
     """Whether a configuration is as an override says. A choice is compared by its name, a setting by its value."""
     value = _select(config, key)
     if isinstance(value, (Mapping, DictConfig)) and "." not in key:
-        return value.get("name", text) == text
+        meant = standing_for(text, _select(config, "protocol.name")) if key == "model" else text
+        return value.get("name", text) in (text, meant)
     wanted = yaml.safe_load(text)
     value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     # The same word can be read as text by one and as null or a number by the other.

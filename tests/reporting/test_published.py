@@ -39,6 +39,12 @@ def test_the_column_that_says_most_is_meant(words, column):
     assert {one.column for one in find(compose(words))} == {column}
 
 
+def test_the_model_that_stands_for_another_is_found_under_its_name():
+    found = find(config("jodie_nodes", "synthetic_1", "node_clustering"))
+    assert {(one.table, one.row) for one in found} == {("ulse_table1", "JODIE")}
+    assert not find(config("jodie", "synthetic_1", "single_step_nlsm"))
+
+
 def test_a_row_of_a_recipe_is_that_of_its_settings():
     words = ["model=nlsm_kg", "data=yago", "protocol=windowed_kg", "protocol.history=multi_step"]
     spelt = ["model.facts_per_step=null", "model.negatives=64", "model.kl_weight=0.01", "model.learning_rate=0.1"]
