@@ -41,7 +41,7 @@ def register() -> None:
 
     ``${budgeted:smoke,quick,paper}`` is the value for the chosen budget; ``${at_window:WINDOW,VALUE}`` in a dataset's
     card is ``VALUE`` as long as ``window`` is the card's own ``WINDOW``, and null for any other;
-    ``${for_data:{uci:0.1,mooc:0.2},0.0}`` in a recipe is the value for the chosen dataset, or the last one for others.
+    ``${for_data:{uci:0.1,mooc:0.2},0.0}`` is the value for the chosen dataset, or the last one for others.
     """
     OmegaConf.register_new_resolver("at_window", _at_window, replace=True)
     OmegaConf.register_new_resolver("budgeted", _budgeted, replace=True)
