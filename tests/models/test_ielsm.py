@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from dynbench.contract import Queries
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
-from dynbench.models.latent.ielsm import IELSM, distance_logits
+from dynbench.models.latent.ielsm import IELSM, distance_logits, tanh_logits
 from dynbench.sampling.pairs import EdgeSampler
 
 
@@ -42,6 +42,19 @@ def test_the_score_is_a_distance():
     assert found[2] == 1.5
 
 
+def test_the_other_link_is_the_log_odds_of_what_it_says():
+    z = torch.tensor([[[0.0, 0.0], [0.3, -0.4], [3.0, 4.0]]], requires_grad=True)
+    step, src, dst = torch.zeros(4, dtype=torch.long), torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 0])
+    found = tanh_logits(z, torch.tensor(-0.5), step, src, dst)
+    for place, apart in enumerate([0.25, 2.7**2 + 4.4**2, 25.0]):
+        chance = 1 - math.tanh(math.exp(-0.5) * apart)
+        if chance > 1e-12:  # where the plain form has digits left
+            assert found[place].item() == pytest.approx(math.log(chance / (1 - chance)), rel=1e-3)
+    assert found[3].item() == pytest.approx(-math.log(1e-6), rel=1e-3)
+    found.sum().backward()
+    assert z.grad.isfinite().all()
+
+
 def test_the_loss_is_the_negative_bound(monkeypatch):
     graph = drawn(steps=3, nodes=8)
     torch.manual_seed(0)
@@ -68,10 +81,11 @@ def test_the_loss_is_the_negative_bound(monkeypatch):
     assert model.training_step(0, 0).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_moving_nodes_are_forecast():
+@pytest.mark.parametrize("link", ["logit", "tanh"])
+def test_moving_nodes_are_forecast(link):
     graph = drawn()
     torch.manual_seed(0)
-    model = IELSM(dim=4, epochs=250)
+    model = IELSM(dim=4, epochs=250, link=link)
     history = graph.before(4)
     model.fit(history, None, Trainer())
     model.condition(history)

@@ -13,7 +13,7 @@ Equations:
     ::
 
         z_n^(1) ~ N(0, sigma^2 I)      z_n^(t) ~ N(z_n^(t-1), s^2 I)
-        P(a_ij = 1) = sigmoid(beta - |z_i - z_j|^2)
+        P(a_ij = 1) = sigmoid(beta - |z_i - z_j|^2)       or       1 - tanh(exp(beta) |z_i - z_j|^2)
 
     Training maximises the evidence lower bound with one sample of z per step, over means, variances and beta. The
     forecast takes one more step of the mean cells.
@@ -21,7 +21,7 @@ Equations:
 Deviations:
     * The paper's text was not at hand beyond its outline: that the latent space is continuous, the set of nodes fixed,
       networks undirected and assortative, places evolve gradually, links fall off with the distance, and inference is
-      neural and variational. The logit of a squared distance, with a constant that is learnt, is ours.
+      neural and variational. Both ways in which a link falls off (``link``), with a constant that is learnt, are ours.
     * ELSM's mixture at the first step, and its drift towards neighbours, are what iELSM leaves out.
     * A directed network is scored alike in both directions.
     * Everything that NLSM's card says of training holds here as well.
@@ -34,7 +34,11 @@ Reproduction:
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dynbench.models.latent.nlsm import NLSM
@@ -49,9 +53,24 @@ def distance_logits(z: Tensor, constant: Tensor, step: Tensor, src: Tensor, dst:
         constant: Log-odds at distance 0.
         step, src, dst: ``(Q,) long`` indices into the first two axes of ``z``.
     """
+    return constant - _apart(z, step, src, dst)
+
+
+def tanh_logits(z: Tensor, constant: Tensor, step: Tensor, src: Tensor, dst: Tensor) -> Tensor:
+    """Log-odds of ``1 - tanh(x)`` of pairs, with ``x = exp(constant) |z_i - z_j|^2``; arguments as above.
+
+    As ``1 - tanh(x) = 2 sigmoid(-2 x)``, the logarithm of the odds needs no clipping from above. Nearer than ``x =
+    1e-6``, where the odds of a link grow beyond all bounds, they stay.
+    """
+    x = (constant.exp() * _apart(z, step, src, dst)).clamp(min=1e-6)
+    return math.log(2) - F.softplus(2 * x) - torch.tanh(x).log()
+
+
+def _apart(z: Tensor, step: Tensor, src: Tensor, dst: Tensor) -> Tensor:
+    """Squared distances ``(Q,)`` of pairs."""
     nodes, flat = z.shape[1], z.flatten(0, 1)
     between = flat.index_select(0, step * nodes + src) - flat.index_select(0, step * nodes + dst)
-    return constant - between.square().sum(-1)
+    return between.square().sum(-1)
 
 
 class IELSM(NLSM):
@@ -59,7 +78,8 @@ class IELSM(NLSM):
 
     Args:
         dim: Dimensions of the space.
-        start_constant: Log-odds of a link between nodes at one place, before training.
+        link: How links fall off with the distance d: ``logit``, sigmoid(beta - d^2), or ``tanh``, 1 - tanh(e^beta d^2).
+        start_constant: beta before training; for ``logit`` the log-odds of a link between nodes at one place.
         **settings: Those of :class:`~dynbench.models.latent.nlsm.NLSM`; settings of its matrices have no effect.
     """
 
@@ -71,11 +91,12 @@ class IELSM(NLSM):
     selects = False
     work = frozenset({"epochs", "steps_per_epoch"})
 
-    pair_logits = staticmethod(distance_logits)
-
-    def __init__(self, *, dim: Width = 32, start_constant: float = 0.0, **settings):
+    def __init__(
+        self, *, dim: Width = 32, link: Literal["logit", "tanh"] = "logit", start_constant: float = 0.0, **settings
+    ):  # fmt: skip
         super().__init__(dim=dim, **settings)
         self.start_constant = start_constant
+        self.pair_logits = tanh_logits if link == "tanh" else distance_logits
 
     def build(self, steps: int, nodes: int, entries: int) -> None:
         """Posteriors of places, and the constant."""

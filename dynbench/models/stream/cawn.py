@@ -27,7 +27,15 @@ Deviations:
       the run's seed.
 
 Reproduction:
-    Not measured yet.
+    Average precision in percent against each kind of negatives, and on test events with a new node against random
+    ones, after 1 epoch where the paper has up to 100; mean and deviation over the number of seeds in the first
+    brackets, DyGLib's mean in the others; ``recipe=cawn_datasets budget=quick``::
+
+                  random         historical     inductive      new nodes
+        UCI (1)   93.27 (95.18)  58.83 (65.30)  60.02 (64.61)  90.04 (92.73)
+        Enron (1) 85.26 (89.56)  65.91 (64.73)  75.32 (75.15)  82.24 (86.35)
+
+    What more epochs bring was not measured.
 """
 
 from __future__ import annotations

@@ -25,7 +25,15 @@ Deviations:
     * Draws of neighbours, where they are drawn, depend on the node, the time and the run's seed.
 
 Reproduction:
-    Not measured yet.
+    Average precision in percent against each kind of negatives, and on test events with a new node against random
+    ones, after 3 epochs where the paper has up to 100; mean and deviation over the number of seeds in the first
+    brackets, DyGLib's mean in the others; ``recipe=tcl_datasets budget=quick``::
+
+                  random         historical     inductive      new nodes
+        UCI (1)   83.87 (89.57)  68.66 (80.25)  68.73 (76.01)  81.69 (87.36)
+        Enron (1) 68.39 (79.70)  63.45 (70.66)  64.19 (71.29)  66.96 (76.14)
+
+    What more epochs bring was not measured.
 """
 
 from __future__ import annotations

@@ -28,13 +28,13 @@ Deviations:
       with a node that has none.
 
 Reproduction:
-    Average precision in percent against each kind of negatives, and on test events with a new node against random ones,
-    after 6 epochs where the paper has up to 100; mean and deviation over the number of seeds in the first brackets,
-    DyGLib's mean in the others; ``recipe=tgat_datasets budget=quick``::
+    Average precision in percent against each kind of negatives, and on test events with a new node against random
+    ones, after 6 epochs where the paper has up to 100; mean and deviation over the number of seeds in the first
+    brackets, DyGLib's mean in the others; ``recipe=tgat_datasets budget=quick``::
 
                   random                historical            inductive             new nodes
-        UCI (2)   77.65 ± 0.07 (79.63)  66.96 ± 0.53 (68.27)  68.24 ± 0.16 (68.67)  77.68 ± 0.07 (79.54)
-        Enron (2) 64.72 ± 3.81 (71.12)  60.04 ± 2.86 (64.07)  60.07 ± 2.30 (63.94)  62.59 ± 0.80 (67.05)
+        UCI (3)   78.04 ± 0.68 (79.63)  67.28 ± 0.66 (68.27)  68.43 ± 0.34 (68.67)  78.06 ± 0.66 (79.54)
+        Enron (3) 64.62 ± 2.70 (71.12)  60.29 ± 2.07 (64.07)  60.38 ± 1.71 (63.94)  63.12 ± 1.08 (67.05)
 
     What more epochs bring was not measured.
 """
