@@ -265,7 +265,7 @@ def _only_suggests(item: Any) -> bool:
 def _referred(text: str, groups: Iterable[str]) -> tuple[str, ...] | None:
     """The groups that a text with interpolations refers to, or ``None`` if it refers to something else."""
     found = []
-    for start in re.findall(r"\$\{\s*([^}]*)", text):
+    for start in re.findall(r"\$\{\s*(?=([^}]*))", text):  # nested ones, too
         names = [name for name in groups if re.search(rf"(?<![\w.]){name}\.", start)]
         if start.startswith("budgeted:"):
             names.append("budget")

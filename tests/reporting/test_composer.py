@@ -78,6 +78,16 @@ def test_other_command_lines_too(words):
         assert composer.values(words) == resolved(compose(words))
 
 
+def test_a_value_of_a_budget_that_hangs_on_the_dataset_is_that_of_the_dataset(lab):
+    nested = "epochs: ${budgeted:1,${for_data:{alpha:2},3},4}\n"
+    lab.put("model", "long", f"name: long\n_target_: labclasses.Scorer\n{nested}")
+    composer = Composer()
+    for data in ("alpha", "beta"):
+        for budget in BUDGETS:
+            words = ("model=long", f"data={data}", f"budget={budget}")
+            assert composer.values(words)["model"] == resolved(compose(words))["model"], words
+
+
 @pytest.mark.parametrize("words", [("model=nobody",), ("model.dmi=3",), ("model.dim=1,2",), ("modell=x",)])
 def test_mistakes_are_told_as_by_hydra(words):
     with pytest.raises(ConfigError) as told:
