@@ -16,7 +16,7 @@ from dynbench.data.overlapping import OverlappingBlocks
 from dynbench.engine.trainer import Trainer
 from dynbench.errors import ConfigError, DataError
 from dynbench.graph import TemporalGraph
-from dynbench.models.static.dglfrm import DGLFRM
+from dynbench.models.static.dglfrm import DGLFRM, Decoder
 from dynbench.models.static.dglfrm_b import DGLFRMB
 from dynbench.models.static.gae_static import StaticGAE
 from dynbench.models.static.graph import StaticGraph
@@ -59,6 +59,7 @@ SMALL = {"communities": 12, "epochs": 150, "dropout": 0.0}
 AUTOENCODERS = [
     (DGLFRM, SMALL, 0.95),
     (DGLFRM, {**SMALL, "decoder": "shallow", "alpha": 3.0}, 0.95),
+    (DGLFRM, {**SMALL, "decoder": "signed"}, 0.9),
     (DGLFRM, {**SMALL, "v_sampling": "global", "scoring": "mean"}, 0.8),
     (DGLFRMB, SMALL, 0.8),
     (VGAE, {}, 0.85),
@@ -76,6 +77,17 @@ def test_the_toy_graph(kind, settings, least):
     if isinstance(model, DGLFRM):
         described = model.describe()
         assert 1 < described["active_communities"] <= described["nonempty_communities"] <= 12
+
+
+def test_only_signed_codes_can_count_against_a_link():
+    """Products of a node's own code are never negative with themselves: their matrix has no negative eigenvalue."""
+    z = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    for kind, below in (("deep", False), ("linear", False), ("shallow", False), ("signed", True)):
+        torch.manual_seed(0)
+        p, q = Decoder(6, kind)(z)
+        logits = p @ q.T
+        assert torch.allclose(logits, logits.T, atol=1e-5)
+        assert bool(torch.linalg.eigvalsh(logits)[0] < -1e-3) is below
 
 
 def test_permuted_nodes_have_permuted_communities():

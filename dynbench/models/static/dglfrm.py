@@ -76,14 +76,15 @@ class Decoder(nn.Module):
 
     Args:
         communities: Width of z.
-        kind: ``deep``, two layers of widths 32 and 16; ``shallow``, z itself; ``linear``, one layer of width 32.
+        kind: ``deep``, two layers of widths 32 and 16; ``signed``, the same, of which every other dimension counts
+            against a link where two nodes agree in it; ``shallow``, z itself; ``linear``, one layer of width 32.
         width: Of the first layer.
     """
 
-    def __init__(self, communities: int, kind: Literal["deep", "shallow", "linear"], width: int = 32):
+    def __init__(self, communities: int, kind: Literal["deep", "signed", "shallow", "linear"], width: int = 32):
         super().__init__()
         self.kind = kind
-        if kind == "deep":
+        if kind in ("deep", "signed"):
             self.first, self.second = nn.Linear(communities, width), nn.Linear(width, width // 2)
         elif kind == "linear":
             self.first = nn.Linear(communities, width)
@@ -96,9 +97,12 @@ class Decoder(nn.Module):
         if self.kind == "shallow":
             return z, z
         code = self.first(z)
-        if self.kind == "deep":
+        if self.kind != "linear":
             code = self.second(F.leaky_relu(code, 0.2))
-        return code, code
+        if self.kind != "signed":
+            return code, code
+        sign = 1.0 - 2.0 * (torch.arange(code.shape[-1], device=code.device) % 2)
+        return code, code * sign
 
 
 class DGLFRM(LinkAutoencoder):
@@ -107,7 +111,8 @@ class DGLFRM(LinkAutoencoder):
     Args:
         communities: Largest number of communities, K.
         alpha: Concentration of the buffet process; the prior's mean of ``v`` is ``alpha / (1 + alpha)``.
-        decoder: ``deep`` (two layers) or ``shallow`` (the product of z itself).
+        decoder: ``deep`` (two layers), ``signed`` (the same; every other dimension of the codes counts against a link)
+            or ``shallow`` (the product of z itself).
         reconstruct: Whether attributes of the nodes, where there are any, are reconstructed as well.
         binarize: Whether attributes that are reconstructed count as 1 where they are positive, and as 0 elsewhere;
             otherwise they must be zeros and ones.
@@ -131,7 +136,7 @@ class DGLFRM(LinkAutoencoder):
         *,
         communities: Width = 50,
         alpha: Positive = 10.0,
-        decoder: Literal["deep", "shallow"] = "deep",
+        decoder: Literal["deep", "signed", "shallow"] = "deep",
         reconstruct: bool = True,
         binarize: bool = True,
         v_sampling: Literal["per_node", "global"] = "per_node",
