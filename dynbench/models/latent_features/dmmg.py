@@ -28,8 +28,8 @@ Deviations:
     * There is room for ``features`` groups; more are refused. A forecast does not draw groups that are yet to be born.
 
 Reproduction:
-    NLSM's Table 4 prints 0.804 for Infocom and 0.732 for NIPS-110; neither can be had. What is measured on other
-    networks stands in results/tables/nlsm_table4.md.
+    NLSM's Table 4 prints 0.804 for Infocom and 0.732 for NIPS-110; neither can be had. On Enron-B,
+    rebuilt, one run reaches 0.889. What is measured on other networks stands in results/tables/nlsm_table4.md.
 """
 
 from __future__ import annotations
