@@ -31,8 +31,8 @@ Deviations:
 Reproduction:
     NLSM's Table 4 prints, without saying whether it was run anew, an AUC of 0.777 for Enron-A, 0.640 for Infocom and
     0.398 for NIPS-110; none of these data can be had. On Enron-B, rebuilt, one run reaches 0.902. On static networks
-    (one split each) it is ahead of all others on Yeast, 0.885, with five features a node, and behind on Cora, 0.857, and
-    Citeseer, 0.750. What is measured stands in results/tables, nlsm_table4.md and dglfrm_auc.md.
+    (one split each) it is ahead of all others on Yeast, 0.885, with five features a node, and behind on Cora, 0.857,
+    and Citeseer, 0.750. What is measured stands in results/tables, nlsm_table4.md and dglfrm_auc.md.
 """
 
 from __future__ import annotations
