@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 
 import pytest
 import pytorch_lightning as pl
@@ -159,6 +160,21 @@ def test_an_interruption_changes_no_parameter(tmp_path, whole, at):
     assert trainer.steps == 12
     # Nothing is done twice: the rest of the fit begins with the step that broke off.
     assert len(broken.batches) + len(fresh.batches) == 12
+
+
+@pytest.mark.parametrize("at", [4, 10])
+def test_seconds_before_an_interruption_count(tmp_path, at):
+    class Slow(Noisy):
+        def training_step(self, batch, batch_idx):
+            time.sleep(0.02)
+            return super().training_step(batch, batch_idx)
+
+    with pytest.raises(Interruption):
+        fit(prepared(tmp_path / "run"), Slow(fail_at=at))
+    trainer = prepared(tmp_path / "run")
+    fit(trainer, Slow())
+    assert trainer.earlier > 0.02 * (at - 2)
+    assert trainer.seconds > trainer.earlier + 0.02 * (12 - at)
 
 
 def test_a_second_interruption(tmp_path, whole):

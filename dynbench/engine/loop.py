@@ -81,8 +81,10 @@ class Loop:
             self._catch_up()
             pl.seed_everything(derived_seed(seed, number), verbose=False)
             self.trainer.stage(episode.name, f"episode-{number}")
+            earlier = self.trainer.earlier
             with self.timer("fit"):
                 self._fit(episode)
+            self.timer.seconds["fit"] += self.trainer.earlier - earlier  # what an interrupted process spent on it
             journal.note("%s: learnt after %d steps", episode.name, self.trainer.steps)
             with self.timer("evaluate"):
                 self._examine(episode)

@@ -29,6 +29,7 @@ class Sweeps:
 
     steps: int
     seconds: float
+    earlier: float
     is_main: bool
     _owner: str = ""
 
@@ -48,12 +49,12 @@ class Sweeps:
         call, self._call = self._call, self._call + 1
         if self._skip(sampler, call):
             return
-        kept, first = self._path(f"{call}.sweeps"), 0
+        kept, first, earlier = self._path(f"{call}.sweeps"), 0, 0.0
         found = load_tensors(kept, self._owner)
         if found is not None:
             sampler.load_state_dict(found["state"])
             set_random_state(found["random"])
-            first = found["sweep"]
+            first, earlier = found["sweep"], found.get("seconds", 0.0)
         started = saved = time.monotonic()
         shown = self._progress and self.is_main
         bar = tqdm(
@@ -66,9 +67,11 @@ class Sweeps:
                 bar.update()
                 if kept is not None and self.is_main and time.monotonic() - saved > self._checkpoint_seconds:
                     content = {"sweep": sweep + 1, "state": dict(sampler.state_dict()), "random": random_state()}
+                    content["seconds"] = earlier + time.monotonic() - started
                     save_tensors(content, kept, self._owner)
                     saved = time.monotonic()
-        self.seconds += time.monotonic() - started
+        self.seconds += earlier + time.monotonic() - started
+        self.earlier += earlier
         self.steps += count
         self._keep(sampler, call, kept)
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from dynbench.contract import Selector
 from dynbench.engine import ranks
-from dynbench.engine.callbacks import RandomState, log, made, profiler
+from dynbench.engine.callbacks import Clock, RandomState, log, made, profiler
 from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
 from dynbench.engine.optimizers import Kind, Schedule, configure
@@ -76,6 +76,8 @@ class Trainer(Sweeps):
 
     Attributes:
         is_main: Whether this is the process that evaluates and writes: the only one, or rank 0.
+        steps, seconds: Spent on all fits so far, by interrupted processes as well.
+        earlier: Seconds of these that others than this process spent.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class Trainer(Sweeps):
         self.device = torch.device("cuda", self._ranked.local_rank) if self.on_gpu else torch.device("cpu")
         self.threads = threads
         self.steps = 0
-        self.seconds = 0.0
+        self.seconds = self.earlier = 0.0
         self.prepare()
 
     def agreed(self, said: bool) -> bool:
@@ -183,7 +185,8 @@ class Trainer(Sweeps):
             return
         resume = self._path(f"{call}.ckpt")
         steps = steps if self._most_steps is None else min(steps, self._most_steps)
-        callbacks = self._callbacks(steps, resume, selection)
+        clock = Clock()
+        callbacks = [clock, *self._callbacks(steps, resume, selection)]
         lightning = _lightning(
             **self._options,
             max_epochs=-1 if batches is not None else 1,
@@ -201,7 +204,6 @@ class Trainer(Sweeps):
             profiler=profiler(self._profiler, self._folder, f"{self._key}-{call}"),
         )
         found = is_whole(resume, self._owner)
-        started = time.monotonic()
         module.train()
         batches = range(steps) if batches is None else batches  # a loader of nothing costs nothing
         if not self.on_gpu:
@@ -224,7 +226,8 @@ class Trainer(Sweeps):
         for keeper in callbacks:
             if isinstance(keeper, _Best):
                 keeper.restore(module)
-        self.seconds += time.monotonic() - started
+        self.seconds += clock.seconds
+        self.earlier += clock.earlier
         self.steps += lightning.global_step
         self._keep(module, call, resume)
 
@@ -257,6 +260,7 @@ class Trainer(Sweeps):
         if call == kept["call"]:
             module.load_state_dict(kept["state"])
             set_random_state(kept["random"])
+            self.earlier += kept["trained"][1] - self.seconds
             self.steps, self.seconds = kept["trained"]
         return call <= kept["call"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
@@ -11,8 +13,8 @@ from dynbench.engine.trainer import Trainer
 class Walk:
     """A random walk that notes its sweeps."""
 
-    def __init__(self, stop: int | None = None):
-        self.place, self.sweeps, self.stop = torch.zeros(()), [], stop
+    def __init__(self, stop: int | None = None, pause: float = 0.0):
+        self.place, self.sweeps, self.stop, self.pause = torch.zeros(()), [], stop, pause
 
     def state_dict(self):
         return {"place": self.place.clone()}
@@ -25,6 +27,7 @@ class Walk:
             if sweep == self.stop:
                 raise KeyboardInterrupt
             self.sweeps.append(sweep)
+            time.sleep(self.pause)
             self.place = self.place + torch.randn(())
         return float(self.place)
 
@@ -46,6 +49,15 @@ def test_an_interrupted_walk_ends_where_an_unbroken_one_does(tmp_path):
     assert resumed.run(again, 10) == expected
     assert resumed.sweeps == [6, 7, 8, 9]
     assert again.steps == 10
+
+
+def test_seconds_before_an_interruption_count(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        Walk(stop=6, pause=0.02).run(trainer(tmp_path), 8)
+    again = trainer(tmp_path)
+    Walk(pause=0.02).run(again, 8)
+    assert again.earlier > 0.02 * 5
+    assert again.seconds > again.earlier + 0.02 * 2
 
 
 def test_what_is_complete_is_not_repeated(tmp_path):

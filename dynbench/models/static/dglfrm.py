@@ -46,7 +46,7 @@ Reproduction:
 
     On Yeast all whose logit is a product of like codes, spectral embedding, GAE, VGAE, DGLFRM-B and this model, end
     between 0.766 and 0.798, SBM at 0.867 and LFRM at 0.885. Such a product cannot count agreement against a link; with
-    codes of which half the dimensions do (``decoder: signed``, not in the paper) it reaches 0.808 on Yeast and 0.897
+    codes of which half the dimensions do (``decoder: signed``, not in the paper) it reaches 0.808 on Yeast and 0.898
     instead of 0.882 on NIPS12 (three splits against ten). That is part of the gap and not all of it.
 
     On the blocks, 100 nodes without attributes, it reaches 0.841: half of the encoder's input is dropped in training,
