@@ -46,20 +46,12 @@ Reproduction:
     on ``hot_60`` (62.3). Without t-norm nothing is learnt that carries over (53.7); without t-shuffle as much (83.4),
     with a loss on the last pair only a little less (81.7).
 
-    ``conf/table/crosslink_contexts.yaml``: on real networks, at quick (width 48, 20 passes over 12,000 events of each
-    of four networks, 5,000 test events), the paper's gain is not seen. With its own context the model is at 92.0 on
-    Enron, 92.8 on UCI, 67.5 on Ubuntu and 75.8 on Mathoverflow; the same encoder on single pairs at 91.6, 92.3, 68.9
-    and 74.7; DyGFormer, on time differences as they are and twice as wide, at 92.2, 93.9, 71.2 and 76.1. A context is
-    worth 0.4 to 2.7 points over none, but another network's is worth as much on Enron, UCI and Ubuntu; only on
-    Mathoverflow its own is ahead, by 0.9. The paper's networks, sizes and passes were not tried: of those that it
-    learns from, LastFM, Review, UN Vote and Reddit cannot be had, and in all of those at hand pairs meet again often.
-
-    ``conf/table/crosslink_table8.yaml``, parts taken away on the same networks, one seed each: a loss on all pairs of a
-    sequence is worth most (without it 89.1, 89.1, 64.9 and 68.4 on Enron, UCI, Ubuntu and Mathoverflow), then to learn
-    from several networks (without, 90.0, 91.4, 65.9 and 73.8). T-norm is worth nothing here (91.9, 92.9, 67.8, 75.7).
-    T-shuffle costs 5.7 points on Ubuntu, where the paper gains 6.4 by it: without it 93.1, 94.3, 73.2 and 77.0.
-    Sequences of 15, 30, 60 and 120 pairs end within 0.7 of one another (``crosslink_table9``). Asked with 29 pairs of
-    context instead of 119, a model has 71.0 on Ubuntu, and with none 64.4 (``crosslink_table15``).
+    On real networks at quick (width 48, 20 passes over 12,000 events of each of four networks), the paper's gain is not
+    seen. With its own context the model is at 92.0 on Enron, 92.8 on UCI, 67.5 on Ubuntu and 75.8 on Mathoverflow; the
+    same encoder on single pairs at 91.6, 92.3, 68.9 and 74.7; DyGFormer, twice as wide, at 92.2, 93.9, 71.2 and 76.1. A
+    context is worth 0.4 to 2.7 points; another network's is worth as much but on Mathoverflow (crosslink_contexts). A
+    loss on all pairs is worth most (without it 89.1, 89.1, 64.9, 68.4), t-norm nothing, and t-shuffle costs: without it
+    93.1, 94.3, 73.2 and 77.0 (crosslink_table8; one seed). The paper's sizes and networks were not tried.
 """
 
 from __future__ import annotations
