@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,30 +51,6 @@ def made(makers: Mapping[str, Callable[[], Any]], name: str, offset: int, every:
             callback.attend(name, offset, every)
         found.append(callback)
     return found
-
-
-class Clock(Callback):
-    """Seconds of a fit, those of processes that were interrupted in it included.
-
-    Attributes:
-        earlier: Seconds until the checkpoint from which this process goes on.
-    """
-
-    def __init__(self) -> None:
-        self.earlier, self._started = 0.0, time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of all processes."""
-        return self.earlier + time.monotonic() - self._started
-
-    def state_dict(self) -> dict[str, float]:
-        """The seconds, for a checkpoint."""
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """The seconds of a checkpoint."""
-        self.earlier = state["seconds"]
 
 
 class RandomState(Callback):

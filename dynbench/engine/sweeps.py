@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
+from dynbench.engine.clock import Clock
 from dynbench.engine.kept import load_tensors, save_tensors
 
 
@@ -49,13 +50,14 @@ class Sweeps:
         call, self._call = self._call, self._call + 1
         if self._skip(sampler, call):
             return
-        kept, first, earlier = self._path(f"{call}.sweeps"), 0, 0.0
+        kept, first, clock = self._path(f"{call}.sweeps"), 0, Clock()
         found = load_tensors(kept, self._owner)
         if found is not None:
             sampler.load_state_dict(found["state"])
             set_random_state(found["random"])
-            first, earlier = found["sweep"], found.get("seconds", 0.0)
-        started = saved = time.monotonic()
+            first = found["sweep"]
+            clock.load_state_dict({"seconds": 0.0, **found})
+        saved = time.monotonic()
         shown = self._progress and self.is_main
         bar = tqdm(
             total=count, initial=first, desc=self._name, unit="sweep", leave=False,
@@ -67,13 +69,16 @@ class Sweeps:
                 bar.update()
                 if kept is not None and self.is_main and time.monotonic() - saved > self._checkpoint_seconds:
                     content = {"sweep": sweep + 1, "state": dict(sampler.state_dict()), "random": random_state()}
-                    content["seconds"] = earlier + time.monotonic() - started
-                    save_tensors(content, kept, self._owner)
+                    save_tensors({**content, **clock.state_dict()}, kept, self._owner)
                     saved = time.monotonic()
-        self.seconds += earlier + time.monotonic() - started
-        self.earlier += earlier
-        self.steps += count
+        self._count(count, clock)
         self._keep(sampler, call, kept)
+
+    def _count(self, steps: int, clock: Clock) -> None:
+        """Add what a fit took."""
+        self.steps += steps
+        self.seconds += clock.seconds
+        self.earlier += clock.earlier
 
     @abstractmethod
     def _path(self, name: str) -> Path | None:

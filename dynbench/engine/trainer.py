@@ -24,7 +24,8 @@ from torch import Tensor
 
 from dynbench.contract import Selector
 from dynbench.engine import ranks
-from dynbench.engine.callbacks import Clock, RandomState, log, made, profiler
+from dynbench.engine.callbacks import RandomState, log, made, profiler
+from dynbench.engine.clock import Clock
 from dynbench.engine.heap import keep_freed_memory
 from dynbench.engine.kept import SealedCheckpoints, is_whole, load_tensors, save_tensors
 from dynbench.engine.optimizers import Kind, Schedule, configure
@@ -226,9 +227,7 @@ class Trainer(Sweeps):
         for keeper in callbacks:
             if isinstance(keeper, _Best):
                 keeper.restore(module)
-        self.seconds += clock.seconds
-        self.earlier += clock.earlier
-        self.steps += lightning.global_step
+        self._count(lightning.global_step, clock)
         self._keep(module, call, resume)
 
     # ---- taking up an interrupted run -----------------------------------------------------------------------
