@@ -245,8 +245,8 @@ def _holds(config: Mapping[str, Any] | DictConfig, key: str, text: str) -> bool:
     """Whether a configuration is as an override says. A choice is compared by its name, a setting by its value."""
     value = _select(config, key)
     if isinstance(value, (Mapping, DictConfig)) and "." not in key:
-        meant = standing_for(text, _select(config, "protocol.name")) if key == "model" else text
-        return value.get("name", text) in (text, meant)
+        name = value.get("name", text)
+        return name == text or (key == "model" and name == standing_for(text, _select(config, "protocol.name")))
     wanted = yaml.safe_load(text)
     value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     # The same word can be read as text by one and as null or a number by the other.
