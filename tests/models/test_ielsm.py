@@ -47,9 +47,10 @@ def test_the_other_link_is_the_log_odds_of_what_it_says():
     step, src, dst = torch.zeros(4, dtype=torch.long), torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 0])
     found = tanh_logits(z, torch.tensor(-0.5), step, src, dst)
     for place, apart in enumerate([0.25, 2.7**2 + 4.4**2, 25.0]):
-        chance = 1 - math.tanh(math.exp(-0.5) * apart)
-        if chance > 1e-12:  # where the plain form has digits left
-            assert found[place].item() == pytest.approx(math.log(chance / (1 - chance)), rel=1e-3)
+        x = math.exp(-0.5) * apart
+        chance = 2 / (1 + math.exp(2 * x))  # has digits left where the plain form has none
+        assert chance == pytest.approx(1 - math.tanh(x), abs=1e-12)
+        assert found[place].item() == pytest.approx(math.log(chance / (1 - chance)), rel=1e-3)
     assert found[3].item() == pytest.approx(-math.log(1e-6), rel=1e-3)
     found.sum().backward()
     assert z.grad.isfinite().all()
