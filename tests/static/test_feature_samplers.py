@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import itertools
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ import torch
 from dynbench.contract import Queries
 from dynbench.errors import ConfigError, DataError, RunError
 from dynbench.graph import TemporalGraph
-from dynbench.models.latent_features import kernels
+from dynbench.models.latent_features import kernels, weight_moves
 from dynbench.models.latent_features.arrays import effects_of, links_array, logits_of, sample_constant, transitions
 from dynbench.models.latent_features.dmmg import DMMG, logits_of_groups
 from dynbench.models.latent_features.drift import DRIFT
@@ -64,15 +66,46 @@ def test_logits_and_effects_are_kept_up_to_date(directed):
     assert (features != before).any()
     assert np.allclose(effects, effects_of(features, weights, directed))
     assert np.allclose(logits[known], logits_of(features, weights, -1.0, directed)[known], atol=1e-4)
-    accepted, made = kernels.sample_weights(rng, links, features, logits, weights, 4, 1.0, 0.5)
+    accepted, made = weight_moves.sample_weights(rng, links, features, logits, weights, 4, 1.0, 0.5)
     assert made == (16 if directed else 10)
     assert accepted
     assert directed or np.array_equal(weights, weights.T)
-    moved = [sample_constant(rng, links, logits, -1.0, 3.0, 0.3)[1] for _ in range(3)]
-    assert set(moved) <= {0, 1}
     logits = logits_of(features, weights, -1.0, directed)
-    constant, _ = sample_constant(rng, links, logits, -1.0, 3.0, 1e-3)
+    constant, moved = sample_constant(rng, links, logits, -1.0, 3.0, 0.1, 20)
+    assert 0 < moved <= 20
+    assert constant != -1.0
     assert np.allclose(logits[known], logits_of(features, weights, constant, directed)[known], atol=1e-4)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("move", [0.3, -25.0])
+def test_gain_of_a_weight_is_that_of_the_likelihood(directed, move):
+    rng = np.random.default_rng(0)
+    features, weights = (rng.random((2, 40, 3)) < 0.5).astype(np.uint8), weights_of(rng, 3, directed)
+    before = logits_of(features, weights, -1.0, directed)
+    links = draw_links(rng, before[0], directed)
+    links[..., 3, 7] = links[..., 7, 3] = -1
+    held = before.copy()
+    linked = weight_moves.linked_weights(links, held, features, 3)
+    members, counts = weight_moves.members_of(features, 3)
+    for k, m in itertools.product(range(3), repeat=2):
+        moved = weights.copy()
+        moved[k, m] += move
+        if k != m and not directed:
+            moved[m, k] += move
+        gain = move * linked[k, m] * (0.5 if k == m and not directed else 1.0)
+        for t in range(2):
+            ends = members[t, k, : counts[t, k]], members[t, m, : counts[t, m]]
+            gain -= weight_moves.moved_weight(held[0, t], features[t], *ends, k, m, move, directed)
+        after = kernels.likelihood_at(links, logits_of(features, moved, -1.0, directed), 0.0)
+        assert gain == pytest.approx(after - kernels.likelihood_at(links, before, 0.0), rel=1e-5, abs=1e-4)
+
+
+def test_what_cached_files_compile_in_is_as_it_was():
+    source = inspect.getsource(kernels.exp_minus.py_func) + repr((kernels.FACTORS, kernels.LARGE))
+    assert hashlib.sha256(source.encode()).hexdigest().startswith("941a9d691503"), (
+        "numba keeps what weight_moves.py and slopes.py were compiled to: change these files too, then this number"
+    )
 
 
 @DIRECTIONS

@@ -13,20 +13,23 @@ TARGET_RATE = 0.4
 
 
 def sample_constant(
-    rng: np.random.Generator, links: np.ndarray, logits: np.ndarray, constant: float, scale: float, step: float
-) -> tuple[float, int]:
-    """One Metropolis step for the constant, with prior ``N(0, scale^2)``; logits are kept up to date.
+    rng: np.random.Generator, links: np.ndarray, logits: np.ndarray, constant: float, scale: float, step: float,
+    moves: int,
+) -> tuple[float, int]:  # fmt: skip
+    """Metropolis steps for the constant, with prior ``N(0, scale^2)``; logits are kept up to date.
 
     Returns:
-        The constant, and whether it moved.
+        The constant, and how often it moved.
     """
-    move = step * rng.standard_normal()
-    gain = likelihood_at(links, logits, move) - likelihood_at(links, logits, 0.0)
-    gain += (constant**2 - (constant + move) ** 2) / (2 * scale**2)
-    if not math.log(rng.random()) < gain:
-        return constant, 0
-    logits += np.float32(move)
-    return constant + move, 1
+    moved, current = 0, likelihood_at(links, logits, 0.0)
+    for _ in range(moves):
+        move = step * rng.standard_normal()
+        proposed = likelihood_at(links, logits, move)
+        gain = proposed - current + (constant**2 - (constant + move) ** 2) / (2 * scale**2)
+        if math.log(rng.random()) < gain:
+            logits += np.float32(move)
+            constant, current, moved = constant + move, proposed, moved + 1
+    return constant, moved
 
 
 def logits_of(features: np.ndarray, weights: np.ndarray, constant: float, directed: bool) -> np.ndarray:

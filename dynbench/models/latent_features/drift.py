@@ -39,7 +39,7 @@ from scipy import sparse
 
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.models.latent_features import kernels
+from dynbench.models.latent_features import kernels, weight_moves
 from dynbench.models.latent_features.arrays import (
     adapted,
     effects_of,
@@ -171,13 +171,12 @@ class DRIFT(DynamicSampler):
         rate = 1 - np.log(chain["on"]).sum() / self.features
         chain["alpha"] = np.array(rng.gamma(1.0 + self.features, 1 / rate))
         weight_step, constant_step = chain["steps"]
-        accepted, made = kernels.sample_weights(
+        accepted, made = weight_moves.sample_weights(
             rng, self.links, features, logits, weights, self.features, self.weight_scale, weight_step
         )
-        moved = 0
-        for _ in range(self.constant_moves):
-            constant, more = sample_constant(rng, self.links, logits, constant, self.constant_scale, constant_step)
-            moved += more
+        constant, moved = sample_constant(
+            rng, self.links, logits, constant, self.constant_scale, constant_step, self.constant_moves
+        )
         chain["constant"] = np.array(constant)
         if not self.samples:
             chain["steps"] = np.array(

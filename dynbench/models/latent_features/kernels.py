@@ -9,7 +9,9 @@ which a static graph has one.
 * ``logits (S, T, N, N) float32`` and ``effects (S, T, K, N)``, what each feature adds to the logits of a node's row;
   both are kept up to date by every step.
 
-All compiled functions stand in one file: numba keeps compiled code, and notices edits of a function's own file only.
+Compiled functions that call each other stand in one file: numba keeps compiled code, and notices edits of a function's
+own file only. All that other files compile in is :func:`exp_minus` and the two constants before it; who edits them
+makes sure that those files change as well.
 """
 
 from __future__ import annotations
@@ -23,8 +25,6 @@ from numba import njit
 LARGE = 40.0
 # Factors between 1 and 2 whose product is taken before its logarithm; 2^512 is far from overflow.
 FACTORS = 512
-# Pairs gathered before their likelihood is taken.
-_ROOM = 4096
 
 
 @njit(inline="always")
@@ -94,92 +94,6 @@ def flip(
 
 
 @njit(cache=True)
-def _members(features: np.ndarray, t: int, k: int, m: int, members: np.ndarray) -> int:
-    """Write the nodes that have one of two features into ``members``; their number."""
-    count = 0
-    for i in range(features.shape[1]):
-        if features[t, i, k] or features[t, i, m]:
-            members[count] = i
-            count += 1
-    return count
-
-
-@njit(cache=True)
-def _times(features: np.ndarray, t: int, i: int, j: int, k: int, m: int, directed: bool) -> float:
-    """How often the weight of features ``k`` and ``m`` counts in the logit of a pair."""
-    factor = 1.0 * (features[t, i, k] and features[t, j, m])
-    if not directed and k != m:
-        factor += 1.0 * (features[t, i, m] and features[t, j, k])
-    return factor
-
-
-@njit(cache=True)
-def _gain(x: np.ndarray, y: np.ndarray, change: np.ndarray, move: float, count: int) -> float:
-    """What the likelihood of the gathered pairs gains when a weight moves."""
-    x, y, change = x[:count], y[:count], change[:count]
-    return row_likelihood(x, y, change, move) - row_likelihood(x, y, change, 0.0)
-
-
-@njit(cache=True)
-def sample_weights(
-    rng: np.random.Generator, links: np.ndarray, features: np.ndarray, logits: np.ndarray, weights: np.ndarray,
-    active: int, scale: float, step: float,
-) -> tuple[int, int]:  # fmt: skip
-    """One Metropolis step for every weight of the first ``active`` features, with prior ``N(0, scale^2)``.
-
-    Effects are not kept up to date.
-
-    Returns:
-        How many proposals were accepted, and how many were made.
-    """
-    sides, steps, nodes = links.shape[0], links.shape[1], links.shape[2]
-    directed = sides == 2
-    members = np.empty(nodes, np.int64)
-    x, y, change = np.empty(_ROOM), np.empty(_ROOM), np.empty(_ROOM)
-    accepted = made = 0
-    for k in range(active):
-        for m in range(0 if directed else k, active):
-            old, move = weights[k, m], step * rng.standard_normal()
-            gain = (old * old - (old + move) * (old + move)) / (2 * scale * scale)
-            found = 0
-            for t in range(steps):
-                count = _members(features, t, k, m, members)
-                for at in range(count):
-                    i = members[at]
-                    for to in range(0 if directed else at + 1, count):
-                        j = members[to]
-                        if links[0, t, i, j] < 0:
-                            continue
-                        factor = _times(features, t, i, j, k, m, directed)
-                        if factor == 0.0:
-                            continue
-                        x[found], y[found], change[found] = logits[0, t, i, j], links[0, t, i, j], factor
-                        found += 1
-                        if found == _ROOM:
-                            gain += _gain(x, y, change, move, found)
-                            found = 0
-            gain += _gain(x, y, change, move, found)
-            made += 1
-            if not math.log(rng.random()) < gain:
-                continue
-            accepted += 1
-            weights[k, m] = old + move
-            if not directed:
-                weights[m, k] = old + move
-            for t in range(steps):
-                count = _members(features, t, k, m, members)
-                for at in range(count):
-                    i = members[at]
-                    for to in range(count):
-                        j = members[to]
-                        factor = _times(features, t, i, j, k, m, directed)
-                        logits[0, t, i, j] += move * factor
-                        if directed:
-                            logits[1, t, j, i] += move * factor
-    return accepted, made
-
-
-@njit(cache=True)
 def likelihood_at(links: np.ndarray, logits: np.ndarray, shift: float) -> float:
     """Log-likelihood of all pairs, each counted once, with ``shift`` added to every logit."""
     sides, steps, nodes = links.shape[0], links.shape[1], links.shape[2]
@@ -244,7 +158,7 @@ def sample_features(
 
     Args:
         rng: Source of randomness.
-        links, features, logits, weights, effects: See :mod:`dynbench.models.latent_features.bilinear`; features, logits
+        links, features, logits, weights, effects: See the module; features, logits
             and effects are changed.
         on, stay: ``(T, K)`` probabilities of going to 1 at each step, from 0 and from 1.
     """

@@ -44,7 +44,7 @@ from scipy import sparse
 
 from dynbench.errors import DataError
 from dynbench.graph import TemporalGraph
-from dynbench.models.latent_features import kernels
+from dynbench.models.latent_features import kernels, weight_moves
 from dynbench.models.latent_features.arrays import adapted, effects_of, links_array, logits_of, sample_constant
 from dynbench.models.latent_features.base import Chain, FeatureSampler, new_generator
 from dynbench.models.static.graph import require_fewer
@@ -139,11 +139,12 @@ class LFRM(FeatureSampler):
             rng, self.links, features, logits, weights, effects, counts, active, float(chain["alpha"]), scale
         )
         weight_step, constant_step = chain["steps"]
-        accepted, made = kernels.sample_weights(rng, self.links, features, logits, weights, active, scale, weight_step)
-        moved = 0
-        for _ in range(self.constant_moves):
-            constant, more = sample_constant(rng, self.links, logits, constant, self.constant_scale, constant_step)
-            moved += more
+        accepted, made = weight_moves.sample_weights(
+            rng, self.links, features, logits, weights, active, scale, weight_step
+        )
+        constant, moved = sample_constant(
+            rng, self.links, logits, constant, self.constant_scale, constant_step, self.constant_moves
+        )
         if not self.samples:
             chain["steps"] = np.array(
                 [adapted(weight_step, accepted, made), adapted(constant_step, moved, self.constant_moves)]

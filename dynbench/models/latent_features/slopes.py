@@ -9,10 +9,8 @@ from numba import njit
 
 from dynbench.models.latent_features.kernels import FACTORS, LARGE, exp_minus
 
-# Compiled anew in every process: numba would not notice an edit of what is imported here.
 
-
-@njit(fastmath=True)
+@njit(fastmath=True, cache=True)
 def _few_slopes(
     x: np.ndarray, y: np.ndarray, z: np.ndarray, base: float, more: float
 ) -> tuple[float, float, float, float, float]:
@@ -35,7 +33,7 @@ def _few_slopes(
     return linear - math.log(product), slope, curvature, slope_one, curvature_one
 
 
-@njit
+@njit(cache=True)
 def cell_slopes(
     links: np.ndarray, logits: np.ndarray, t: int, z: np.ndarray, change: np.ndarray, out: np.ndarray
 ) -> float:
