@@ -101,6 +101,24 @@ def test_models_without_memory_do_what_their_equations_say(name, features):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["tgat", "graphmixer", "tcl", "dygformer"])
+def test_rounded_times_are_those_of_earlier_events(name):
+    """Beyond 2^24 single precision tells events apart no more: differences are off, second hops cut elsewhere."""
+    kind, slow_logit, settings = WITHOUT_MEMORY[name]
+    graph = tiny()
+    graph = replace(graph, time=100_000_000 + 3 * (graph.time - graph.time[0]))
+    src, dst, time = questions(graph)
+    answers = []
+    for precision in ("single", "exact"):
+        model = fitted(kind, graph, event_times=precision, **settings)
+        model.condition(graph)
+        answers.append(model.logits(src, dst, time))
+        stream = slow.Stream(model, graph)
+        asked = zip(src.tolist(), dst.tolist(), time.tolist(), strict=True)
+        compare(model, answers[-1], [slow_logit(stream, *one) for one in asked])
+    assert not torch.allclose(*answers, atol=1e-3)
+
+
 @pytest.mark.parametrize("features", ["none", "both"])
 @pytest.mark.parametrize("sampling", ["time_weighted", "uniform", "recent"])
 def test_cawn_does_what_its_equations_say(sampling, features):

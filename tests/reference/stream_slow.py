@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,7 +35,8 @@ class Stream:
         for event in range(len(self.graph) if self.upto is None else self.upto):
             u, v, t = (part[event].item() for part in (self.graph.src, self.graph.dst, self.graph.time))
             if t < time:
-                found += [(v, event, t)] * (u == node) + [(u, event, t)] * (v == node)
+                told = int(np.float32(t)) if self.model.rounded else t
+                found += [(v, event, told)] * (u == node) + [(u, event, told)] * (v == node)
         return found
 
     def latest(self, node: int, time, count: int) -> list:

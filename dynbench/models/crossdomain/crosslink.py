@@ -376,7 +376,7 @@ class CrossLink(DyGFormer):
             )
         self.eval()
         asked, graph = examples.queries, plain_graph(examples.graph)
-        held, self._asked = self._asked, Known(graph, self.device, int(self.seed))
+        held, self._asked = self._asked, Known(graph, self.device, int(self.seed), rounded=self.rounded)
         try:
             ends = self.encode(asked.src, asked.dst, asked.time)
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,9 @@ class StreamModel(GradientModel):
         batch_size: Consecutive events of a training step.
         epochs: Passes over the training events at most.
         patience: Epochs without a better validation before training stops.
+        event_times: Times of earlier events: ``exact``, or ``single`` precision as in DyGLib's code. From 2^24 on it
+            rounds, to 8 at 10^8, so that differences are off, and a second hop, which asks what came before the
+            rounded time, can see a little of what came after the event.
     """
 
     answers = frozenset({"score"})
@@ -68,6 +72,7 @@ class StreamModel(GradientModel):
         batch_size: Count = 200,
         epochs: Count = 100,
         patience: Count = 20,
+        event_times: Literal["exact", "single"] = "exact",
     ):
         super().__init__()
         for name, least in {"batch_size": 1, "epochs": 0, "node_dim": 1, "edge_dim": 1, "time_dim": 1}.items():
@@ -78,6 +83,7 @@ class StreamModel(GradientModel):
         self.node_dim, self.edge_dim, self.time_dim = node_dim, edge_dim, time_dim
         self.dropout, self.learning_rate = dropout, learning_rate
         self.batch_size, self.epochs, self.patience = batch_size, epochs, patience
+        self.rounded = event_times == "single"
         self.register_buffer("seed", torch.zeros((), dtype=torch.long))
         self._train: TemporalGraph | None = None
         self._mixed: MixtureSampler | None = None
@@ -142,7 +148,7 @@ class StreamModel(GradientModel):
 
     def known_at_first(self) -> Known:
         """What a training step may look at: all training events, of which it sees the strictly earlier ones."""
-        return Known(self._train, self.device, int(self.seed))
+        return Known(self._train, self.device, int(self.seed), rounded=self.rounded)
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Loss of a batch of consecutive events, or of shuffled ones of several graphs."""
@@ -209,7 +215,7 @@ class StreamModel(GradientModel):
         self._check_widths(context)
         self._context = context
         begins = context.time[:1] if len(context) else None
-        self._asked = Known(self.beginning(context), self.device, int(self.seed), begins)
+        self._asked = Known(self.beginning(context), self.device, int(self.seed), begins, self.rounded)
         self._mark = self._asked.mark()
 
     def beginning(self, context: TemporalGraph) -> TemporalGraph:

@@ -44,10 +44,15 @@ class Known:
         device: Where everything lives.
         seed: Of the draws of neighbours; a node at a time has the same ones whenever it is asked about.
         origin: Time at which everything began; that of the first event when omitted.
+        rounded: Whether :meth:`near` tells times in single precision, in which those from 2^24 on are rounded.
     """
 
-    def __init__(self, graph: TemporalGraph, device: torch.device | str, seed: int = 0, origin: Tensor | None = None):
+    def __init__(
+        self, graph: TemporalGraph, device: torch.device | str, seed: int = 0, origin: Tensor | None = None,
+        rounded: bool = False,
+    ):  # fmt: skip
         self.num_nodes, self.device, self.seed = graph.num_nodes, torch.device(device), seed
+        self.rounded = rounded
         first = graph.time[:1] if len(graph) else graph.time.new_zeros(1)
         self.origin = (first if origin is None else origin.view(1)).to(self.device)
         # One node more than there are: the one that stands where there is none.
@@ -90,6 +95,8 @@ class Known:
             found = self.index.before(nodes, times, count, sampling, hashed_uniform((nodes, times), count, self.seed))
         met = found.mask
         when = torch.where(met, found.times, self.origin)
+        if self.rounded:
+            when = when.float().to(when.dtype)
         return Near(
             found.nodes.masked_fill(~met, self.num_nodes), (found.events + 1).masked_fill(~met, 0), when,
             (times[:, None] - when).float(), met,
