@@ -24,6 +24,8 @@ Deviations:
       once per batch at every layer, so dropout is drawn once for it.
     * Draws of neighbours, where they are drawn, depend on the node, the time and the run's seed, so that a question has
       one answer; the published sampler draws in the order of questions.
+    * Times of earlier events are exact. DyGLib's code holds them in single precision, which rounds those from 2^24 on;
+      ``event_times: single`` does so.
     * As published, a node without earlier events attends evenly to padding: events at the first time of the graph
       with a node that has none.
 
