@@ -57,6 +57,8 @@ MODELS: dict[str, tuple[type[StreamModel], dict]] = {
 }
 SMALL = {"node_dim": 16, "edge_dim": 16, "time_dim": 8}
 SIZES = (10_000, 100_000, 1_000_000)
+# Operators that a profile names.
+OPERATORS = 12
 
 
 def draw_stream(events: int, seed: int = 0) -> TemporalGraph:
@@ -113,11 +115,13 @@ class Sampled:
     Args:
         trainer: Which runs them.
         seconds: How long they may take, about.
+        profile: Whether some more steps are watched for what takes their time.
     """
 
-    def __init__(self, trainer: Trainer, seconds: float):
-        self.trainer, self.budget, self.device = trainer, seconds, trainer.device
+    def __init__(self, trainer: Trainer, seconds: float, profile: bool = False):
+        self.trainer, self.budget, self.device, self.profile = trainer, seconds, trainer.device, profile
         self.spent, self.events, self.gflop = np.zeros(2), 0, 0.0
+        self.shares: dict[str, float] = {}
 
     def train(self, model: StreamModel, steps: int, selection=None) -> None:
         """Train on some batches of an epoch."""
@@ -132,6 +136,8 @@ class Sampled:
         count = int(np.clip(self.budget / one[0], 2, len(order)))
         _, self.spent = timed(lambda: self.trainer.train(model, count))
         self.events = sum(min(size, length - place * size) for place in order[:count].tolist())
+        if self.profile:
+            self.shares = shares_of(lambda: self.trainer.train(model, min(3, count)))
         # The arithmetic of one step more, from the middle of what was measured.
         place = int(order[count // 2])
         with FlopCounterMode(display=False) as counter:
@@ -142,6 +148,15 @@ class Sampled:
         model.training_step = whole
 
 
+def shares_of(call: Callable) -> dict[str, float]:
+    """Shares of the processors' time that the operators of a call take by themselves, the largest first."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as watched:
+        call()
+    spent = {one.key: one.self_cpu_time_total for one in watched.key_averages()}
+    largest = sorted(spent, key=lambda key: -spent[key])[:OPERATORS]
+    return {key: spent[key] / sum(spent.values()) for key in largest}
+
+
 def measure(name: str, options: dict) -> dict[str, float]:
     """All figures of one model."""
     trainer = _begin(options)
@@ -150,7 +165,7 @@ def measure(name: str, options: dict) -> dict[str, float]:
     split = TemporalEvents().split(graph)
     torch.manual_seed(0)
     model = kind(**{**settings, **(SMALL if options["quick"] else {}), "epochs": 1})
-    sampled = Sampled(trainer, options["seconds"])
+    sampled = Sampled(trainer, options["seconds"], options["profile"])
     rate = product_rate(trainer.device, options["precision"])
     model.fit(split.train, None, sampled)
     rate = np.maximum(rate, product_rate(trainer.device, options["precision"]))
@@ -169,6 +184,7 @@ def measure(name: str, options: dict) -> dict[str, float]:
         "evaluation, events per processor second": evaluation[1],
         "peak memory (MiB)": _peak(trainer),
         "events measured": sampled.events,
+        **{f"time in {key}": value for key, value in sampled.shares.items()},
     }
 
 
@@ -315,6 +331,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="training that is measured, for each model")
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="streams that are drawn")
     parser.add_argument("--large", action="store_true", help="draw one of ten million events as well")
+    parser.add_argument("--profile", action="store_true", help="say which operators take the time of training, too")
     parser.add_argument("--quick", action="store_true", help="small models and streams, to see that all of it runs")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the result to a file as well")
     options = vars(parser.parse_args())
