@@ -105,6 +105,33 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert torch.equal(dropout(x, 0.3, True), y)
 
 
+@pytest.mark.parametrize("dtype", [torch.float, torch.bfloat16])
+def test_threads_share_the_work_and_change_nothing(dtype):
+    """A number of entries that no part is whole for, more than are worth one thread."""
+    x, threads, answers = torch.rand(3, 70_001).to(dtype), torch.get_num_threads(), []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            torch.manual_seed(0)
+            answers += [dropout(x, 0.4, True), dropout(x, 0.4, True)]
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(answers[0], answers[2])
+    assert torch.equal(answers[1], answers[3])
+    both = ((answers[0] == 0) & (answers[1] == 0)).float().mean()
+    assert abs(float(both) - 0.16) < 0.005  # one call tells nothing of the next
+    gone = (answers[0] == 0).flatten().float()
+    for lag in (1, 2, 3, 4, 4096):
+        assert abs(float((gone[lag:] * gone[:-lag]).mean()) - 0.16) < 0.005
+
+
+def test_dropout_of_bfloat16_rounds_as_torch_does():
+    torch.manual_seed(0)
+    x = torch.randn(10_000).bfloat16()
+    y = dropout(x, 0.25, True)
+    assert torch.equal(y[y != 0], (x * (65536 / (65536 - 16384)))[y != 0])
+
+
 # ---- recurrent cells --------------------------------------------------------------------------------------------
 
 
