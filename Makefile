@@ -58,6 +58,7 @@ bench: setup  ## speed of fit steps and of the Trainer, beside plain references
 	$(BIN)/python scripts/bench_stream.py
 	$(BIN)/python scripts/bench_snapshots.py
 	$(BIN)/python scripts/bench_crosslink.py
+	$(BIN)/python scripts/bench_crosslink.py --sizes paper --steps 2 --pairs 480
 
 data: setup  ## download and check all datasets that can be had
 	$(BIN)/python scripts/download_data.py

@@ -28,6 +28,9 @@ SIZES = {
               "decoder_heads": 4},
 }  # fmt: skip
 
+# Six million events of an epoch, with a pair that is none for each, 50 times.
+PAPER_PAIRS = 50 * 2 * 6_000_000
+
 
 class Timed:
     """Stands for a Trainer: some steps that are not timed, then some that are.
@@ -94,9 +97,17 @@ def main() -> None:
         "inference reaches": whole["inference pairs/s"] / alone["inference pairs/s"],
     }
     print("   ".join(f"{key} {value:.2f} of the encoder's" for key, value in ratios.items()))
+    if chosen.sizes == "paper":
+        ratios["days of the paper's pre-training"] = days = days_of_pre_training(whole["training pairs/s"])
+        print(f"the paper's pre-training, {PAPER_PAIRS:,} pairs, at this speed: {days:,.1f} days for one seed")
     if chosen.json:
         about = {"sizes": chosen.sizes, "device": chosen.device, "bf16": chosen.bf16, "batch": chosen.batch}
         chosen.json.write_text(json.dumps({**about, "rows": rows, "ratios": ratios}, indent=1) + "\n")
+
+
+def days_of_pre_training(pairs_per_second: float) -> float:
+    """What the paper's 50 passes over its six million events would take."""
+    return PAPER_PAIRS / pairs_per_second / 86_400
 
 
 def measure(model: CrossLink, graphs: dict, target, chosen: argparse.Namespace) -> dict[str, float]:
