@@ -51,7 +51,8 @@ Reproduction:
     same encoder on single pairs at 91.6, 92.3, 68.9 and 74.7; DyGFormer, twice as wide, at 92.2, 93.9, 71.2 and 76.1. A
     context is worth 0.4 to 2.7 points; another network's is worth as much but on Mathoverflow (crosslink_contexts). A
     loss on all pairs is worth most (without it 89.1, 89.1, 64.9, 68.4), t-norm nothing, and t-shuffle costs: without it
-    93.1, 94.3, 73.2 and 77.0 (crosslink_table8; one seed). The paper's sizes and networks were not tried.
+    93.1, 94.3, 73.2 and 77.0 (crosslink_table8; one seed). The paper's sizes and networks were not tried: a seed of its
+    pre-training takes some 59 days of one core (``scripts/bench_crosslink.py --sizes paper`` tells of others).
 """
 
 from __future__ import annotations

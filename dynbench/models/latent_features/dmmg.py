@@ -29,7 +29,7 @@ Deviations:
 
 Reproduction:
     NLSM's Table 4 prints 0.804 for Infocom and 0.732 for NIPS-110; neither can be had. On Enron-B,
-    rebuilt, one run reaches 0.889. What is measured on other networks stands in results/tables/nlsm_table4.md.
+    rebuilt, three runs reach 0.890. What is measured on other networks stands in results/tables/nlsm_table4.md.
 """
 
 from __future__ import annotations

@@ -39,12 +39,14 @@ Reproduction:
         Enron (3)            64.62 ± 2.70 (71.12)  60.29 ± 2.07 (64.07)  60.38 ± 1.71 (63.94)  63.12 ± 1.08 (67.05)
         Enron, rounded (3)   66.54 ± 0.81 (71.12)  64.19 ± 0.31 (64.07)  63.06 ± 0.17 (63.94)  64.76 ± 1.07 (67.05)
 
-    The last row is ``model.event_times=single``. DyGLib's code holds times of earlier events in single precision, which
-    at Enron's tells apart what is 8 seconds apart: a second hop then begins up to 4 seconds after the event that it
-    starts from, and can see that event itself, and others of that time. This is worth up to 4 points, and seeds agree. All
-    is within the printed spread then but random negatives, where 4.6 points are missing. Training is not cut short: one
-    seed with rounded times ends after 25 epochs with the state that it has after six, and with exact ones at 68.08
-    (``results/sweeps/dyglib_epochs_tgat.md``). What random negatives lack was not found.
+    The last row is ``model.event_times=single``. DyGLib's code holds times of earlier events in single precision,
+    which at Enron's tells apart what is 8 seconds apart: a second hop then begins up to 4 seconds after the event
+    that it starts from, and can see that event itself, and others of that time. This is worth up to 4 points, and
+    seeds agree. All is within the printed spread then but random negatives, where 4.6 points are missing. Training
+    is not cut short: one seed with rounded times ends after 25 epochs with the state that it has after six, and
+    with exact ones at 68.08 (``results/sweeps/dyglib_epochs_tgat.md``). Nor is it that dropout is drawn once for a
+    node that occurs several times in a batch: drawn for every occurrence, one seed ends no higher. What random
+    negatives lack was not found.
 """
 
 from __future__ import annotations
