@@ -72,7 +72,6 @@ from dynbench.graph import TemporalGraph
 from dynbench.graph.collection import plain_graph
 from dynbench.models.stream.base import distinct
 from dynbench.models.stream.dygformer import DyGFormer
-from dynbench.models.stream.known import Known
 from dynbench.nn.causal_decoder import CausalDecoder
 from dynbench.nn.transformer import PreNormBlock
 from dynbench.ranges import Count, CountOrZero, Dropout, NonNegative, Positive, Several, Share, Width
@@ -377,7 +376,7 @@ class CrossLink(DyGFormer):
             )
         self.eval()
         asked, graph = examples.queries, plain_graph(examples.graph)
-        held, self._asked = self._asked, Known(graph, self.device, int(self.seed), rounded=self.rounded)
+        held, self._asked = self._asked, self.knowing(graph)
         try:
             ends = self.encode(asked.src, asked.dst, asked.time)
         finally:

@@ -148,7 +148,11 @@ class StreamModel(GradientModel):
 
     def known_at_first(self) -> Known:
         """What a training step may look at: all training events, of which it sees the strictly earlier ones."""
-        return Known(self._train, self.device, int(self.seed), rounded=self.rounded)
+        return self.knowing(self._train)
+
+    def knowing(self, graph: TemporalGraph, origin: Tensor | None = None) -> Known:
+        """The events of a graph as this model looks at them; ``origin`` as in :class:`Known`."""
+        return Known(graph, self.device, int(self.seed), origin, self.rounded)
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
         """Loss of a batch of consecutive events, or of shuffled ones of several graphs."""
@@ -215,7 +219,7 @@ class StreamModel(GradientModel):
         self._check_widths(context)
         self._context = context
         begins = context.time[:1] if len(context) else None
-        self._asked = Known(self.beginning(context), self.device, int(self.seed), begins, self.rounded)
+        self._asked = self.knowing(self.beginning(context), begins)
         self._mark = self._asked.mark()
 
     def beginning(self, context: TemporalGraph) -> TemporalGraph:
