@@ -15,10 +15,19 @@ from dynbench.contract import Queries
 from dynbench.errors import ConfigError, DataError, RunError
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent_features import kernels, weight_moves
-from dynbench.models.latent_features.arrays import effects_of, links_array, logits_of, sample_constant, transitions
-from dynbench.models.latent_features.dmmg import DMMG, logits_of_groups
+from dynbench.models.latent_features.arrays import (
+    add_of_states,
+    both_sides,
+    effects_of,
+    links_array,
+    logits_of,
+    sample_constant,
+    transitions,
+)
+from dynbench.models.latent_features.dmmg import DMMG, effects_of_groups, logits_of_groups
 from dynbench.models.latent_features.drift import DRIFT
 from dynbench.models.latent_features.lfrm import LFRM
+from dynbench.models.latent_features.slopes import cell_slopes
 
 DIRECTIONS = pytest.mark.parametrize("directed", [False, True], ids=["undirected", "directed"])
 
@@ -86,19 +95,82 @@ def test_gain_of_a_weight_is_that_of_the_likelihood(directed, move):
     links = draw_links(rng, before[0], directed)
     links[..., 3, 7] = links[..., 7, 3] = -1
     held = before.copy()
-    linked = weight_moves.linked_weights(links, held, features, 3)
+    linked = weight_moves.linked_weights(links, features, 3)
+    weight_moves.hide_unknown(links, held)
     members, counts = weight_moves.members_of(features, 3)
     for k, m in itertools.product(range(3), repeat=2):
         moved = weights.copy()
         moved[k, m] += move
         if k != m and not directed:
             moved[m, k] += move
-        gain = move * linked[k, m] * (0.5 if k == m and not directed else 1.0)
+        gain = move * linked[k, m]
         for t in range(2):
             ends = members[t, k, : counts[t, k]], members[t, m, : counts[t, m]]
             gain -= weight_moves.moved_weight(held[0, t], features[t], *ends, k, m, move, directed)
         after = kernels.likelihood_at(links, logits_of(features, moved, -1.0, directed), 0.0)
         assert gain == pytest.approx(after - kernels.likelihood_at(links, before, 0.0), rel=1e-5, abs=1e-4)
+
+
+@DIRECTIONS
+def test_rows_that_kernels_read_lie_in_one_piece(directed):
+    rng = np.random.default_rng(0)
+    features, weights = (rng.random((3, 9, 4)) < 0.4).astype(np.uint8), weights_of(rng, 4, directed)
+    alive, theta = np.ones((3, 4), dtype=np.uint8), rng.standard_normal((4, 2, 2))
+    arrays = [
+        draw_links(rng, rng.standard_normal((3, 9, 9)), directed),
+        logits_of(features, weights, -1.0, directed),
+        effects_of(features, weights, directed),
+        logits_of_groups(features, alive, theta, np.zeros(3), directed),
+        effects_of_groups(features, alive, theta, directed)[0],
+    ]
+    assert all(array.flags.c_contiguous for array in arrays), "rows with gaps take five times as long"
+
+
+@DIRECTIONS
+def test_what_joining_a_group_adds(directed):
+    rng = np.random.default_rng(0)
+    features, alive = (rng.random((2, 7, 3)) < 0.5).astype(np.uint8), np.array([[1, 1, 0], [1, 0, 1]], dtype=np.uint8)
+    theta = rng.standard_normal((3, 2, 2))
+    if not directed:
+        theta[:, 1, 0] = theta[:, 0, 1]
+    effects, _ = effects_of_groups(features, alive, theta, directed)
+    for node, k in itertools.product(range(7), range(3)):
+        without, joined = features.copy(), features.copy()
+        without[:, node, k], joined[:, node, k] = 0, 1
+        less, more = (logits_of_groups(z, alive, theta, np.zeros(2), directed) for z in (without, joined))
+        others = np.arange(7) != node
+        assert np.allclose((more - less)[:, :, node][..., others], effects[:, :, k][..., others], atol=1e-5)
+
+
+@DIRECTIONS
+def test_slopes_of_what_a_group_binds(directed):
+    rng = np.random.default_rng(0)
+    logits = both_sides(rng.standard_normal((1, 9, 9)).astype(np.float32), directed)
+    if not directed:
+        logits = (logits + logits.transpose(0, 1, 3, 2)) / 2
+    links = draw_links(rng, logits[0], directed)
+    links[..., 3, 7] = links[..., 7, 3] = -1
+    states = rng.integers(0, 2, 9)
+    change = rng.standard_normal((2, 2))
+    change[1, 0] = change[1, 0] if directed else change[0, 1]
+
+    def value(cells: np.ndarray) -> float:
+        changed = logits.copy()
+        add_of_states(changed[:, 0], cells, states)
+        return kernels.likelihood_at(links, changed, 0.0)
+
+    out = np.zeros((2, 2, 2))
+    total = cell_slopes(links, logits, 0, states.astype(float), change, out)
+    assert total == pytest.approx(value(change), rel=1e-5)
+    for source, target in itertools.product(range(2), repeat=2):
+        step = np.zeros((2, 2))
+        step[source, target] = 0.01
+        slope, bend = out[:, source, target]
+        if not directed and source != target:
+            step[target, source], (slope, bend) = 0.01, out[:, source, target] + out[:, target, source]
+        ahead, behind = value(change + step), value(change - step)
+        assert (ahead - behind) / 0.02 == pytest.approx(slope, rel=1e-2, abs=1e-2)
+        assert -(ahead - 2 * value(change) + behind) / 0.01**2 == pytest.approx(bend, rel=0.1, abs=0.1)
 
 
 def test_what_cached_files_compile_in_is_as_it_was():

@@ -41,7 +41,7 @@ import numpy as np
 
 from dynbench.errors import ConfigError
 from dynbench.models.latent_features import kernels
-from dynbench.models.latent_features.arrays import both_sides, transitions
+from dynbench.models.latent_features.arrays import add_of_states, both_sides, transitions
 from dynbench.models.latent_features.base import Chain
 from dynbench.models.latent_features.drift import DynamicSampler, extended, moved_on
 from dynbench.models.latent_features.group_lives import Lives
@@ -180,9 +180,8 @@ class DMMG(DynamicSampler):
         new = along_slope(rng, old, evaluate, chain["steps"][0], lambda x: _full(x, directed), _free(old, directed))
         if new is None:
             return False
-        change = (new - old).astype(np.float32)
         for at, t in enumerate(lived):
-            logits[:, t] += both_sides(change[states[at][:, None], states[at][None]][None], directed)[:, 0]
+            add_of_states(logits[:, t], new - old, states[at])
         chain["theta"][k] = new
         return True
 
@@ -284,11 +283,13 @@ def logits_of_groups(
     features: np.ndarray, alive: np.ndarray, theta: np.ndarray, epsilon: np.ndarray, directed: bool
 ) -> np.ndarray:
     """``(S, T, N, N) float32`` logits; members of a group that does not live count for nothing."""
-    source, target, both = _linear(theta)
-    z = features.astype(np.float64) * alive[:, None]
-    base = epsilon + alive @ theta[:, 0, 0]
-    logits = base[:, None, None] + (z @ source)[:, :, None] + (z @ target)[:, None] + (z * both) @ z.transpose(0, 2, 1)
-    return both_sides(logits.astype(np.float32), directed)
+    source, target, both = (part.astype(np.float32) for part in _linear(theta))
+    z = features.astype(np.float32) * alive[:, None]
+    base = (epsilon + alive @ theta[:, 0, 0]).astype(np.float32)
+    logits = (z * both) @ z.transpose(0, 2, 1)
+    logits += (z @ target)[:, None]
+    logits += (base[:, None] + z @ source)[:, :, None]
+    return both_sides(logits, directed)
 
 
 def effects_of_groups(
@@ -296,6 +297,6 @@ def effects_of_groups(
 ) -> tuple[np.ndarray, np.ndarray]:
     """``(S, T, K, N)`` what joining each group adds to a node's logits, and ``(K, K)`` how others' joining bends it."""
     source, target, both = _linear(theta)
-    z = features.astype(np.float64).transpose(0, 2, 1)
+    z = features.transpose(0, 2, 1).astype(np.float64, order="C")  # rows of nodes in one piece, as kernels read them
     sides = [(part[:, None] + both[:, None] * z) * alive[:, :, None] for part in (source, target)]
     return np.stack(sides[: 1 + directed]), np.diag(both)

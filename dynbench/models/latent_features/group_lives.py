@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dynbench.models.latent_features.arrays import both_sides
+from dynbench.models.latent_features.arrays import add_of_states
 from dynbench.models.latent_features.kernels import likelihood_at
 
 Chain = dict[str, np.ndarray]
@@ -136,9 +136,9 @@ class Lives:
         self, rng: np.random.Generator, k: int, t: int, states: np.ndarray, sign: float, log_prior: float
     ) -> bool:
         """Decide about a group's contribution to one step, and add it to the logits if it is accepted."""
-        change = (sign * self.chain["theta"][k]).astype(np.float32)[states[:, None], states[None]]
         links, old = self.links[:, t : t + 1], self.logits[:, t : t + 1]
-        new = old + both_sides(change[None], len(self.links) == 2)
+        new = old.copy()
+        add_of_states(new[:, 0], sign * self.chain["theta"][k], states)
         gain = likelihood_at(links, new, 0.0) - likelihood_at(links, old, 0.0)
         if not math.log(rng.random()) < gain + log_prior:
             return False

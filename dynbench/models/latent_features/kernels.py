@@ -172,8 +172,10 @@ def sample_features(
             for t in range(steps):
                 held = features[t, i, k]
                 likelihood[t, held] = current[t]
-                sign = 1.0 - 2.0 * held
-                likelihood[t, 1 - held] = node_likelihood(links, logits, t, i, effects, k, sign)
+                if on[t, k] + stay[t, k] == 0.0:  # The chain cannot be at 1 here, whatever is seen.
+                    likelihood[t, 1 - held] = current[t]
+                    continue
+                likelihood[t, 1 - held] = node_likelihood(links, logits, t, i, effects, k, 1.0 - 2.0 * held)
             sample_chain(rng, likelihood, on[:, k], stay[:, k], forward, states)
             for t in range(steps):
                 if states[t] != features[t, i, k]:

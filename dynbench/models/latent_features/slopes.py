@@ -10,7 +10,8 @@ from numba import njit
 from dynbench.models.latent_features.kernels import FACTORS, LARGE, exp_minus
 
 
-@njit(fastmath=True, cache=True)
+# A division that may raise an error keeps a compiler from running a loop on many numbers at once.
+@njit(fastmath=True, cache=True, error_model="numpy")
 def _few_slopes(
     x: np.ndarray, y: np.ndarray, z: np.ndarray, base: float, more: float
 ) -> tuple[float, float, float, float, float]:
@@ -47,20 +48,20 @@ def cell_slopes(
         out: ``(2, 2, 2)``, to which slopes and curvatures in the entries of ``change`` are added.
 
     Returns:
-        The log-likelihood. In an undirected graph every pair is counted once, half from either end.
+        The log-likelihood. In an undirected graph every pair is counted once, in the order of its nodes.
     """
-    nodes, total, half = links.shape[2], 0.0, 1.0 if len(links) == 2 else 0.5
+    nodes, total, undirected = links.shape[2], 0.0, len(links) == 1
     for i in range(nodes):
         own = int(z[i])
         base, more = change[own, 0], change[own, 1] - change[own, 0]
-        for start in range(0, nodes, FACTORS):
+        for start in range(i + 1 if undirected else 0, nodes, FACTORS):
             stop = min(nodes, start + FACTORS)
             value, slope, curvature, slope_one, curvature_one = _few_slopes(
                 logits[0, t, i, start:stop], links[0, t, i, start:stop], z[start:stop], base, more
             )
-            total += half * value
-            out[0, own, 0] += half * (slope - slope_one)
-            out[0, own, 1] += half * slope_one
-            out[1, own, 0] += half * (curvature - curvature_one)
-            out[1, own, 1] += half * curvature_one
+            total += value
+            out[0, own, 0] += slope - slope_one
+            out[0, own, 1] += slope_one
+            out[1, own, 0] += curvature - curvature_one
+            out[1, own, 1] += curvature_one
     return total

@@ -90,20 +90,31 @@ def members_of(features: np.ndarray, active: int) -> tuple[np.ndarray, np.ndarra
 
 
 @njit(cache=True)
-def linked_weights(links: np.ndarray, logits: np.ndarray, features: np.ndarray, active: int) -> np.ndarray:
-    """``(K, K)`` how often the logits of links hold each weight. Logits of unknown pairs are set far below zero."""
+def linked_weights(links: np.ndarray, features: np.ndarray, active: int) -> np.ndarray:
+    """``(K, K)`` how often the logits of links hold each weight, with every link counted once."""
     steps, nodes, _ = features.shape
     counts = np.zeros((active, active))
     for t in range(steps):
         for i in range(nodes):
             for j in range(nodes):
-                if links[0, t, i, j] < 0:
-                    logits[0, t, i, j] = -_HIDDEN
-                elif links[0, t, i, j] > 0:
+                if links[0, t, i, j] > 0:
                     for k in range(active):
                         if features[t, i, k]:
                             counts[k] += features[t, j, :active]
+    if len(links) == 1:  # Links were met from either end, and both ends may hold a weight.
+        for k in range(active):
+            counts[k, k] *= 0.5
     return counts
+
+
+@njit(cache=True)
+def hide_unknown(links: np.ndarray, logits: np.ndarray) -> None:
+    """Set logits of unknown pairs so low that no weight that moves notices them."""
+    for t in range(links.shape[1]):
+        for i in range(links.shape[2]):
+            for j in range(links.shape[3]):
+                if links[0, t, i, j] < 0:
+                    logits[0, t, i, j] = -_HIDDEN
 
 
 @njit(cache=True)
@@ -128,13 +139,13 @@ def sample_weights(
     """
     steps, directed = links.shape[1], len(links) == 2
     members, counts = members_of(features, active)
-    linked = linked_weights(links, logits, features, active)
+    linked = linked_weights(links, features, active)
+    hide_unknown(links, logits)
     accepted = made = 0
     for k in range(active):
         for m in range(0 if directed else k, active):
             old, move = weights[k, m], step * rng.standard_normal()
-            gain = (old * old - (old + move) * (old + move)) / (2 * scale * scale)
-            gain += move * linked[k, m] * (0.5 if k == m and not directed else 1.0)
+            gain = (old * old - (old + move) * (old + move)) / (2 * scale * scale) + move * linked[k, m]
             for t in range(steps):
                 sources, targets = members[t, k, : counts[t, k]], members[t, m, : counts[t, m]]
                 gain -= moved_weight(logits[0, t], features[t], sources, targets, k, m, move, directed)
