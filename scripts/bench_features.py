@@ -1,8 +1,9 @@
 """Time models of communities and features: ``python scripts/bench_features.py``.
 
-One sweep of each sampler on a drawn network of NIPS-110's size; one epoch of DGLFRM on a drawn graph of Pubmed's size,
-whose loss goes over all pairs block by block, and its memory; and, on a graph of Cora's size, that loss and its
-gradient beside those of the whole matrix. Losses that differ stop the benchmark.
+One sweep of each sampler on a drawn network of NIPS-110's size, and on the first half of the snapshots of datasets that
+are named (``--data email_eu``); one epoch of DGLFRM on a drawn graph of Pubmed's size, whose loss goes over all pairs
+block by block, and its memory; and, on a graph of Cora's size, that loss and its gradient beside those of the whole
+matrix. Losses that differ stop the benchmark.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import dynbench
 from dynbench.engine.trainer import Trainer
 from dynbench.graph import TemporalGraph
 from dynbench.models.latent_features.arrays import logits_of
@@ -59,7 +61,13 @@ def draw_sparse(nodes: int, links: int, seed: int = 0) -> TemporalGraph:
     )  # fmt: skip
 
 
-def sweeps(graph: TemporalGraph, features: int, repeats: int) -> dict[str, dict[str, float]]:
+def first_half(name: str, undirected: bool) -> TemporalGraph:
+    """The first half of the snapshots of a dataset."""
+    graph = dynbench.load(name, **({"directed": False} if undirected else {}))
+    return graph.before(graph.require_steps() // 2)
+
+
+def sweeps(graph: TemporalGraph, features: int, repeats: int, where: str = "") -> dict[str, dict[str, float]]:
     """Milliseconds of processor time of one sweep of each sampler, the median after warm-up."""
     found = {}
     for model in (DRIFT(features=features), DMMG(), LFRM()):
@@ -70,7 +78,7 @@ def sweeps(graph: TemporalGraph, features: int, repeats: int) -> dict[str, dict[
             start = time.process_time()
             model.sweep(draw)
             taken.append(time.process_time() - start)
-        found[f"sweep, {type(model).__name__}"] = {"milliseconds": 1000 * float(np.median(taken[1:]))}
+        found[f"sweep, {type(model).__name__}{where}"] = {"milliseconds": 1000 * float(np.median(taken[1:]))}
     return found
 
 
@@ -124,6 +132,8 @@ def _dense(known: StaticGraph) -> Callable:
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark, print its lines and perhaps write them."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--data", nargs="*", default=[], metavar="NAME", help="datasets to time sweeps on as well")
+    parser.add_argument("--undirected", action="store_true", help="take links of these datasets as undirected ones")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the result to a file as well")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes: shows that the benchmark works")
@@ -132,7 +142,10 @@ def main(arguments: list[str] | None = None) -> int:
     (nodes, features, steps), cora, pubmed = SWEEP, CORA, PUBMED
     if options.smoke:
         (nodes, features, steps), cora, pubmed = (30, 3, 3), (60, 120), (100, 200)
-    found = sweeps(draw_features(nodes, features, steps), features, 2 if options.smoke else 20)
+    repeats = 2 if options.smoke else 20
+    found = sweeps(draw_features(nodes, features, steps), features, repeats)
+    for name in options.data:
+        found |= sweeps(first_half(name, options.undirected), features, repeats, f", {name}")
     found[f"DGLFRM, epoch, {pubmed[0]} nodes"] = epoch(draw_sparse(*pubmed), 1 if options.smoke else 3)
     found[f"all pairs, {cora[0]} nodes"] = beside_the_matrix(draw_sparse(*cora))
     for name, values in found.items():

@@ -24,6 +24,14 @@ def test_blocks_and_matrix_agree_at_the_size_of_cora(bench, monkeypatch):
         bench.beside_the_matrix(bench.draw_sparse(60, 120))
 
 
+def test_sweeps_on_a_dataset(bench):
+    half = bench.first_half("nlsm_process", undirected=True)
+    assert not half.directed
+    found = bench.sweeps(half, 3, 1, ", nlsm_process")
+    assert found.keys() == {"sweep, DRIFT, nlsm_process", "sweep, DMMG, nlsm_process", "sweep, LFRM, nlsm_process"}
+    assert all(value["milliseconds"] > 0 for value in found.values())
+
+
 @pytest.mark.long
 def test_it_runs(bench, tmp_path, capsys):
     threads = torch.get_num_threads()
