@@ -96,12 +96,13 @@ def flip(
 @njit(cache=True)
 def likelihood_at(links: np.ndarray, logits: np.ndarray, shift: float) -> float:
     """Log-likelihood of all pairs, each counted once, with ``shift`` added to every logit."""
-    sides, steps, nodes = links.shape[0], links.shape[1], links.shape[2]
+    steps, nodes, undirected = links.shape[1], links.shape[2], len(links) == 1
     total, ones = 0.0, np.ones(nodes)
     for t in range(steps):
         for i in range(nodes):
-            total += row_likelihood(logits[0, t, i], links[0, t, i], ones, shift)
-    return total if sides == 2 else 0.5 * total
+            start = i + 1 if undirected else 0
+            total += row_likelihood(logits[0, t, i, start:], links[0, t, i, start:], ones[start:], shift)
+    return total
 
 
 @njit(cache=True)
