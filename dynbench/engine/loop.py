@@ -84,7 +84,7 @@ class Loop:
             earlier = self.trainer.earlier
             with self.timer("fit"):
                 self._fit(episode)
-            self.timer.seconds["fit"] += self.trainer.earlier - earlier  # what an interrupted process spent on it
+            self.timer.seconds["fit"] += self.trainer.earlier - earlier  # what other processes spent on it
             journal.note("%s: learnt after %d steps", episode.name, self.trainer.steps)
             with self.timer("evaluate"):
                 self._examine(episode)
@@ -125,11 +125,18 @@ class Loop:
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
         with self.fits.alone() if self.trainer.is_main else nullcontext():
             # All processes that train together learn, or none: another run may just have finished this fit.
-            found = self.fits.load(self._number, self.model, self.trainer)
+            found = self._take()
             if not self.trainer.agreed(found):
                 self._learn(episode, learns)
             elif not found:  # it came after this process had looked
-                self.fits.load(self._number, self.model, self.trainer)
+                self._take()
+
+    def _take(self) -> bool:
+        """Bring back a fit that was kept, with the time that it took; tells whether there is one."""
+        seconds = self.trainer.seconds
+        found = self.fits.load(self._number, self.model, self.trainer)
+        self.trainer.earlier += self.trainer.seconds - seconds
+        return found
 
     def _learn(self, episode: Episode, learns: Mapping[str, TemporalGraph]) -> None:
         """Fit the model, and keep what it learnt."""

@@ -40,7 +40,8 @@ class Record:
         sizes: Nodes, events, steps, queries, parameters.
         checksums: SHA-256 of the graph and of all queries with their answers.
         provenance: Where the dataset came from.
-        seconds: Wall-clock seconds: ``fit``, ``evaluate``, ``total``, and ``per_fit_step`` where there are any.
+        seconds: Wall-clock seconds: ``fit``, ``evaluate``, ``total``, and ``per_fit_step`` where there are any; a fit
+            that another run or an interrupted one made counts with the time that it took there.
         peak_memory_mb: Highest resident memory of the process, in MiB.
         threads: Threads that numerical libraries used; 0 where nobody counted.
         environment: Device, package versions, git revision.

@@ -36,6 +36,7 @@ def test_another_question_makes_no_fit_and_gets_the_answers_of_a_fresh_one(fitte
     assert len(fitted) == graph.num_steps - 1
     assert asked.results() == fresh.results()
     assert asked.trainer.steps == fresh.trainer.steps  # what the kept fits took is told, too
+    assert asked.timer.seconds["fit"] >= asked.trainer.seconds > 0
 
 
 def test_a_fit_that_is_missing_is_made_from_the_one_before(fitted, tmp_path):
