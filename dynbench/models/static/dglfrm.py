@@ -45,7 +45,7 @@ Reproduction:
     (sd 0.007 / 0.007) with 15.1 communities.
 
     On Yeast all whose logit is a product of like codes, spectral embedding, GAE, VGAE, DGLFRM-B and this model, end
-    between 0.766 and 0.798, SBM at 0.867 and LFRM at 0.885. Such a product cannot count agreement against a link; with
+    between 0.766 and 0.800, SBM at 0.867 and LFRM at 0.881. Such a product cannot count agreement against a link; with
     codes of which half the dimensions do (``decoder: signed``, not in the paper) it reaches 0.808 on Yeast and 0.898
     instead of 0.882 on NIPS12 (three splits against ten). That is part of the gap and not all of it.
 
