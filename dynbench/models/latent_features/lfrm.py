@@ -32,7 +32,7 @@ Reproduction:
     NLSM's Table 4 prints, without saying whether it was run anew, an AUC of 0.777 for Enron-A, 0.640 for Infocom
     and 0.398 for NIPS-110; none of these data can be had. On Enron-B, rebuilt, three runs reach 0.903, and one each
     on EU-U, EU-D and CollegeMsg 0.933, 0.931 and 0.865, where NLSM is at 0.968, 0.971 and 0.895. On static networks it
-    is ahead of all others on Yeast, 0.881, with five features a node, and behind on Cora, 0.860, and Citeseer, 0.752
+    is ahead of all others on Yeast, 0.881, with 5.7 features a node, and behind on Cora, 0.860, and Citeseer, 0.752
     (three splits each). What is measured stands in results/tables, nlsm_table4.md and dglfrm_auc.md.
 """
 
