@@ -22,7 +22,7 @@ Reproduction:
     splits), so that the printed count lies between the two. That was looked at afterwards; why a run of the authors'
     code should find more at 10 is not known.
 
-    Over ten splits of Citeseer, NIPS12 and Yeast the AUC is 0.937, 0.901 and 0.800; on Pubmed's graph, one split, 0.795.
+    Over ten splits of Citeseer, NIPS12 and Yeast the AUC is 0.937, 0.901 and 0.800; on one of Pubmed's graph, 0.795.
     On the blocks (ten splits), 100 nodes without attributes, it is at chance, 0.515: half of the encoder's input is
     dropped in training, which there is half of the nodes. With nothing dropped it reaches 0.829 over three. All that is
     measured stands in results/tables/dglfrm_auc.md, dglfrm_ap.md and dglfrm_active.md.
