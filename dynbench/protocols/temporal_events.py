@@ -60,6 +60,7 @@ class TemporalEvents(Protocol):
         hold_out: Share of all nodes whose training events are removed.
         hold_out_seed: Seed of that draw.
         hold_out_order: How nodes are lined up for it: as CPython's sets hold them, which is published, or ``sorted``.
+        events: Events that count, spread evenly over the stream; all when ``None``.
         batch: Events that are asked about together. Means over batches depend on it, memories, too.
         strategies: Kinds of negatives: any of ``random``, ``historical``, ``inductive``; all when ``None``.
         nodes: Events that are asked about: ``all``, those with a node that training has not seen (``new_any``), with
@@ -108,6 +109,7 @@ class TemporalEvents(Protocol):
         hold_out: Dropout = 0.1,
         hold_out_seed: Seed = 2020,
         hold_out_order: Literal["cpython_set", "sorted"] = "cpython_set",
+        events: Count | None = None,
         batch: Count = 200,
         strategies: list | None = None,
         nodes: list | None = None,
@@ -131,7 +133,7 @@ class TemporalEvents(Protocol):
         for name, value, least in (("batch", batch, 1), ("ranking", ranking, -1)):
             if value < least:
                 raise ConfigError(f"protocol.{name}={value} must be at least {least}")
-        self.validation, self.test, self.batch = validation, test, batch
+        self.validation, self.test, self.events, self.batch = validation, test, events, batch
         self.hold_out, self.hold_out_seed, self.hold_out_order = hold_out, hold_out_seed, hold_out_order
         self.strategies = _chosen("strategies", strategies, STRATEGIES, STRATEGIES)
         self.nodes = _chosen("nodes", nodes, tuple(_SETS), ("all", "new_any"))
@@ -151,6 +153,10 @@ class TemporalEvents(Protocol):
 
     def split(self, graph: TemporalGraph) -> EventSplit:
         """The parts of a stream."""
+        if self.events is not None and self.events < len(graph):
+            chosen = torch.zeros(len(graph), dtype=torch.bool)
+            chosen[torch.linspace(0, len(graph) - 1, self.events).long()] = True
+            graph = graph.subset(chosen)
         return split_events(
             graph, self.validation, self.test, self.hold_out, self.hold_out_seed, self.hold_out_order
         )  # fmt: skip

@@ -15,7 +15,7 @@ from dynbench.reporting.plan import CellPlan, Run
 from dynbench.reporting.significance import p_value
 from dynbench.reporting.standing import Standing
 from dynbench.reporting.table import Column, Metric, Published, Row, Table, split
-from dynbench.reporting.words import cut_words
+from dynbench.reporting.words import cut_words, plain_value
 
 # How the reason of a failure record starts when the dataset could not be had.
 _UNAVAILABLE = re.compile(r"DataUnavailable\b|dataset '[^']*'( is not available|: downloading )")
@@ -166,7 +166,7 @@ def one_line(text: str) -> str:
 
 def _cut(used: object, full: object) -> str:
     numbers = isinstance(used, (int, float)) and isinstance(full, (int, float))
-    return f"{used} of {full}" if numbers else f"{used} instead of {full}"
+    return f"{used} of {full}" if numbers else f"{plain_value(used)} instead of {plain_value(full)}"
 
 
 def _cell(

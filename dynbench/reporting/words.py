@@ -27,7 +27,8 @@ def cut_words(used: Mapping[str, Any], full: Mapping[str, Any]) -> str:
         if mine != theirs and name not in ("name", "_target_"):
             fewer = type(mine) is type(theirs) is int and mine < theirs
             link = "of" if fewer else "instead of"
-            found.append(f"{label(group, used.get(f'{group}.name'), name)}: {_plain(mine)} {link} {_plain(theirs)}")
+            setting = label(group, used.get(f"{group}.name"), name)
+            found.append(f"{setting}: {plain_value(mine)} {link} {plain_value(theirs)}")
     return "; ".join(found)
 
 
@@ -102,5 +103,6 @@ def _comments(group: str, choice: str) -> dict[str, str]:
     return found
 
 
-def _plain(value: Any) -> str:
+def plain_value(value: Any) -> str:
+    """A setting's value for readers; where a budget cuts, null stands for all there is."""
     return "all" if value is None else str(value)

@@ -116,6 +116,16 @@ def test_published_sizes(name, parts, known, new_events):
     assert asked["new"] == asked["new_inductive"] == new_events
 
 
+def test_events_that_count_are_spread_over_the_stream():
+    graph = stream()
+    counted = TemporalEvents(events=300).split(graph).graph
+    assert len(counted) == 300
+    assert counted.ids[[0, -1]].tolist() == [0, 2999]
+    assert counted.ids.diff().max() <= 11
+    for enough in (None, 3000, 5000):
+        assert len(TemporalEvents(events=enough).split(graph).graph) == 3000
+
+
 # ---- what is asked ----------------------------------------------------------------------------------------
 
 

@@ -117,7 +117,7 @@ def record(**more):
         "seed": 3,
         "status": "finished",
         "metrics": {"micro_auc": 0.8812, "macro_auc": 0.8601, "micro_ap": 0.9},
-        "cuts": {"model.epochs": [300, 1000]},
+        "cuts": {"model.epochs": [300, 1000], "protocol.events": [2000, None]},
         "overrides": ["model=nlsm", "model.dim=32", "seed=3"],
         "seconds": {"fit": 125.2, "evaluate": 0.51, "total": 4000.0},
         "peak_memory_mb": 612.4,
@@ -134,7 +134,7 @@ def test_summary_shows_all_that_matters():
     assert "−0.23" in next(line for line in lines if line.startswith("macro_auc"))
     assert next(line for line in lines if line.startswith("micro_ap")).split() == ["micro_ap", "90.00"]
     for part in (
-        "cut at quick: model.epochs 300 of 1000",
+        "cut at quick: model.epochs 300 of 1000, protocol.events 2000 instead of all",
         "model.dim=32",
         "comparable  yes",
         "fit 2 min 05 s, evaluate 0.5 s, total 1 h 06 min",
