@@ -199,6 +199,14 @@ def test_every_recipe_fits_its_models(composer):
             assert own or values["data"] != without["data"]
 
 
+def test_no_recipe_makes_a_smoke_run_long():
+    """Where a recipe says how many epochs there are, it says how few at smoke."""
+    for name in choices("recipe"):
+        epochs = read_choice("recipe", name).get("model", {}).get("epochs", 0)
+        few = re.match(r"\$\{budgeted:(\d+),", str(epochs))
+        assert int(few[1] if few else epochs) <= 5, f"{name}: epochs of {epochs} at smoke"
+
+
 def test_what_is_typed_wins_over_a_recipe():
     values = check(compose(["model=nlsm_kg", "recipe=nlsm_kg_all_facts", "model.kl_weight=0.5"]))
     assert (values["model"]["kl_weight"], values["model"]["learning_rate"]) == (0.5, 0.1)
