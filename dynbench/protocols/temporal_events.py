@@ -155,7 +155,7 @@ class TemporalEvents(Protocol):
         """The parts of a stream."""
         if self.events is not None and self.events < len(graph):
             chosen = torch.zeros(len(graph), dtype=torch.bool)
-            chosen[torch.linspace(0, len(graph) - 1, self.events).long()] = True
+            chosen[torch.linspace(0, len(graph) - 1, self.events, dtype=torch.float64).long()] = True
             graph = graph.subset(chosen)
         return split_events(
             graph, self.validation, self.test, self.hold_out, self.hold_out_seed, self.hold_out_order
