@@ -2,8 +2,8 @@
 
 The cells of all tables are made of a few dozen choices and plain settings ``group.key=value``. So the file of each
 choice is read once, settings are applied to a copy as Hydra applies them, and what was resolved is kept. What a recipe
-says about a model is resolved once for each dataset, and laid over the model's file. Whatever is not as plain as that,
-and whatever fails, is composed by Hydra, whose word is the last.
+says about a model is resolved once for each dataset and budget, and laid over the model's file. Whatever is not as
+plain as that, and whatever fails, is composed by Hydra, whose word is the last.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _ELSEWHERE = frozenset({"optimizer", "scheduler", "callbacks", "experiment", "de
 _RESOLVERS = ("budgeted:", "at_window:", "oc.select:", ".")
 
 _RECIPE, _BEFORE_RECIPE = "recipe", frozenset({"data", "protocol", "model"})
+# What a recipe's settings may depend on: the names of these, by these resolvers.
+_RECIPE_READS, _OF_RECIPES = ("data", "budget"), ("${for_data:", "${budgeted:")
 
 
 class _Node(NamedTuple):
@@ -55,7 +57,7 @@ class Composer:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], _Node | None] = {}
         self._groups: dict[tuple, dict[str, Any]] = {}
-        self._recipes: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._recipes: dict[tuple[str, ...], dict[str, Any]] = {}
         self._tops: dict[tuple[str, ...], dict[str, Any]] = {}
         self._parsed: dict[str, Override] = {}
         self._variants: dict[tuple[str, ...], list[str]] = {}
@@ -159,7 +161,7 @@ class Composer:
         found = self._groups[key]
         if not added:
             return found
-        key = (*key, chosen[_RECIPE], chosen["data"])
+        key = (*key, chosen[_RECIPE], *(chosen[name] for name in _RECIPE_READS))
         if key not in self._groups:
             typed = {one.key_or_group.split(".")[1] for one in settings.get(group, ())}
             self._groups[key] = {**found, **{name: value for name, value in added.items() if name not in typed}}
@@ -173,17 +175,18 @@ class Composer:
         adds = recipe.adds if recipe else {}
         if not any(name in adds for name in company):
             return {}
-        data = self._node("data", chosen["data"])
+        read = [self._node(name, chosen[name]) for name in _RECIPE_READS]
         texts = _texts(OmegaConf.to_container(adds[group], resolve=False)) if group in adds else None
         own = [text for name in company for text in self._node(name, chosen[name]).texts]
         typed = [one.key_or_group for parts in settings.values() for one in parts]
-        plain = texts is not None and data is not None and all(text.startswith("${for_data:") for text in texts)
+        plain = None not in (texts, *read) and all(text.startswith(_OF_RECIPES) for text in texts)
         alone = not any(f"{group}." in text or "${." in text for text in own)
-        if not plain or not alone or any(key.count(".") > 1 or key == "data.name" for key in typed):
+        if not plain or not alone or any(key.count(".") > 1 or key in ("data.name", "budget.name") for key in typed):
             return None
-        key = chosen[_RECIPE], group, chosen["data"]
+        key = chosen[_RECIPE], group, *(chosen[name] for name in _RECIPE_READS)
         if key not in self._recipes:
-            root = OmegaConf.create({"data": {"name": data.content["name"]}, group: adds[group]})
+            names = {name: {"name": self._node(name, chosen[name]).content["name"]} for name in _RECIPE_READS}
+            root = OmegaConf.create({**names, group: adds[group]})
             self._recipes[key] = resolved(root[group])
         added = self._recipes[key]
         return None if any(isinstance(value, dict) for value in added.values()) else added
