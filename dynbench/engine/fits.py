@@ -44,6 +44,7 @@ class FitStore:
         model.load_state_dict(kept["state"])
         set_random_state(kept["random"])  # a model may draw when it answers, and goes on from where training ended
         trainer.steps, trainer.seconds = trainer.steps + kept["steps"], trainer.seconds + kept["seconds"]
+        trainer.earlier += kept["seconds"]
         return True
 
     def save(self, number: int, model: Model, steps: int, seconds: float) -> None:

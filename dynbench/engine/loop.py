@@ -125,18 +125,11 @@ class Loop:
             raise DataError(f"there is nothing to learn from before {episode.name}; widen data.window")
         with self.fits.alone() if self.trainer.is_main else nullcontext():
             # All processes that train together learn, or none: another run may just have finished this fit.
-            found = self._take()
+            found = self.fits.load(self._number, self.model, self.trainer)
             if not self.trainer.agreed(found):
                 self._learn(episode, learns)
             elif not found:  # it came after this process had looked
-                self._take()
-
-    def _take(self) -> bool:
-        """Bring back a fit that was kept, with the time that it took; tells whether there is one."""
-        seconds = self.trainer.seconds
-        found = self.fits.load(self._number, self.model, self.trainer)
-        self.trainer.earlier += self.trainer.seconds - seconds
-        return found
+                self.fits.load(self._number, self.model, self.trainer)
 
     def _learn(self, episode: Episode, learns: Mapping[str, TemporalGraph]) -> None:
         """Fit the model, and keep what it learnt."""
@@ -150,9 +143,7 @@ class Loop:
     def _catch_up(self) -> None:
         """Bring back the last fit before this episode, from which a warm start goes on, if another process made it."""
         if self.done and not self._fitted_until:
-            steps, seconds = self.trainer.steps, self.trainer.seconds
-            self.fits.load(self.done - 1, self.model, self.trainer)
-            self.trainer.steps, self.trainer.seconds = steps, seconds
+            self.fits.load(self.done - 1, self.model, Trainer())  # what it took is counted already
         self._fitted_until = self._number + 1
 
     def _selector(self, episode: Episode) -> Selector | None:
